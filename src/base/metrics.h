@@ -1,0 +1,56 @@
+/* metrics.h – counters, gauges and histograms in Prometheus' text format.
+ *
+ * Families are rows of the table below. A series is looked up once (by family and label text) and its pointer kept;
+ * adding to it is one relaxed atomic. Series are never removed, so labels must come from small fixed sets. Any thread.
+ * Format: https://prometheus.io/docs/instrumenting/exposition_formats/ (text format 0.0.4). */
+#ifndef HOOKLINE_BASE_METRICS_H
+#define HOOKLINE_BASE_METRICS_H
+
+#include "base/mem.h"
+
+#define METRIC_FAMILIES(X)                                                                                             \
+    /* id                     name                                       kind       help */                            \
+    X(METRIC_BUILD_INFO, "hookline_build_info", GAUGE, "Always 1; the version is a label")                             \
+    X(METRIC_START_TIME, "hookline_start_time_seconds", GAUGE, "When the process started, Unix time")                  \
+    X(METRIC_REQUESTS, "hookline_http_requests_total", COUNTER, "Requests answered, by route and status")              \
+    X(METRIC_CONNECTIONS, "hookline_http_connections", GAUGE, "Open connections")                                      \
+    X(METRIC_ACCEPTED, "hookline_http_connections_total", COUNTER, "Connections accepted")                             \
+    X(METRIC_CUT, "hookline_http_connections_cut_total", COUNTER, "Connections closed by us, by reason")               \
+    X(METRIC_REJECTIONS, "hookline_rejections_total", COUNTER, "Deliveries refused, by provider and reason")           \
+    X(METRIC_DELIVERIES, "hookline_deliveries_total", COUNTER,                                                         \
+      "Deliveries acknowledged, by provider and what became of them")                                                  \
+    X(METRIC_UNSTORED, "hookline_unstored_total", COUNTER, "Genuine deliveries counted but not stored, by provider")   \
+    X(METRIC_BATCH_SIZE, "hookline_batch_deliveries", HISTOGRAM, "Deliveries in one transaction")                      \
+    X(METRIC_COMMIT_SECONDS, "hookline_commit_seconds", HISTOGRAM, "From sending a batch to its commit")               \
+    X(METRIC_ACK_SECONDS, "hookline_ack_seconds", HISTOGRAM, "From a delivery's arrival to its acknowledgement")       \
+    X(METRIC_BATCH_ERRORS, "hookline_batch_errors_total", COUNTER,                                                     \
+      "Batches that PostgreSQL refused, by SQLSTATE class")                                                            \
+    X(METRIC_QUEUE_BYTES, "hookline_queue_bytes", GAUGE, "Deliveries in memory that are not committed yet")            \
+    X(METRIC_QUEUE_ITEMS, "hookline_queue_deliveries", GAUGE, "The same, counted")                                     \
+    X(METRIC_DATABASE_UP, "hookline_database_up", GAUGE, "1 while the writer is connected")                            \
+    X(METRIC_DATABASE_LOST, "hookline_database_connections_lost_total", COUNTER,                                       \
+      "Connections to PostgreSQL that broke or failed")                                                                \
+    X(METRIC_LOG_DROPPED, "hookline_log_lines_dropped_total", COUNTER, "Log lines that did not fit the buffer")
+
+#define METRIC_ENUM(id, name, kind, help) id,
+typedef enum metric_family { METRIC_FAMILIES(METRIC_ENUM) METRIC_FAMILY_COUNT } metric_family_t;
+#undef METRIC_ENUM
+
+typedef struct metric metric_t;       /* one counter or gauge */
+typedef struct histogram histogram_t; /* one histogram */
+
+/* labels: the text between the braces, e.g. route="/livez",status="200"; "" for none. Made when first asked for.
+ * The pointer is good for the life of the process. */
+metric_t *metrics_series(metric_family_t family, const char *labels);
+void metric_add(metric_t *m, int64_t n);
+void metric_set(metric_t *m, int64_t value);
+int64_t metric_value(const metric_t *m);
+
+/* bounds: ascending upper bounds, count of them; the text form uses them as they are (seconds, deliveries …). */
+histogram_t *metrics_histogram(metric_family_t family, const char *labels, const double *bounds, size_t count);
+void histogram_observe(histogram_t *h, double value);
+extern const double METRIC_SECONDS_BOUNDS[14]; /* 0.25 ms … 10 s */
+
+void metrics_render(buf_t *out);
+
+#endif

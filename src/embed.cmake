@@ -1,0 +1,10 @@
+# Writes OUT: the texts of FILES as an array of embedded_file_t (see store/embedded.h), sorted by name.
+set(BODY "#include \"store/embedded.h\"\n\nconst embedded_file_t ${NAME}[] = {\n")
+list(SORT FILES)
+foreach(FILE ${FILES})
+    get_filename_component(BASE ${FILE} NAME)
+    file(READ ${FILE} HEX HEX)
+    string(REGEX REPLACE "(..)" "0x\\1," BYTES "${HEX}")
+    string(APPEND BODY "    {\"${BASE}\", (const char[]){${BYTES}0}},\n")
+endforeach()
+file(WRITE ${OUT} "${BODY}};\nconst size_t ${NAME}_count = sizeof(${NAME}) / sizeof(${NAME}[0]);\n")

@@ -1,0 +1,47 @@
+#include "event/delivery.h"
+
+#include "base/crypto.h"
+
+const char *way_name(way_t way)
+{
+    static const char *const NAMES[] = {
+        [WAY_WEBHOOK] = "webhook",
+        [WAY_MEDIA] = "media",
+        [WAY_RECONCILE] = "reconcile",
+        [WAY_REPLAY] = "replay",
+    };
+
+    return NAMES[way];
+}
+
+delivery_t *delivery_new(size_t arena_bytes)
+{
+    arena_t *arena = arena_new(arena_bytes + sizeof(delivery_t));
+    delivery_t *d = arena_zalloc(arena, sizeof(*d));
+
+    d->arena = arena;
+    d->occurred_us = TIME_NONE;
+    facts_init(&d->facts, arena);
+    return d;
+}
+
+void delivery_free(delivery_t *d)
+{
+    if (d)
+        arena_free(d->arena);
+}
+
+void delivery_bury(delivery_t *d, const char *why)
+{
+    uint8_t hash[32];
+    char hex[32];
+
+    facts_init(&d->facts, d->arena);
+    d->error = arena_dup(d->arena, str_from(why));
+    if (!str_is_empty(d->event_key))
+        return;
+    sha256(d->payload.base ? d->payload : d->raw, hash);
+    d->event_key = arena_printf(d->arena, "unknown:%.*s", (int)hex_encode(hash, 16, hex), hex);
+    if (str_is_empty(d->event_type))
+        d->event_type = STR("unknown");
+}

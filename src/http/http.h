@@ -1,0 +1,39 @@
+/* http.h – the server: listeners, connections, limits, routes, health, metrics, drain. On libh2o's event loops.
+ *
+ * HTTP/1.1 only. One catch-all handler does the routing by a table; providers' routes come from ingest. Every
+ * connection has deadlines by the monotonic clock; see server.c. */
+#ifndef HOOKLINE_HTTP_HTTP_H
+#define HOOKLINE_HTTP_HTTP_H
+
+#include "ingest/ingest.h"
+
+typedef struct http_server http_server_t;
+
+/* Why the process can or cannot make deliveries durable right now; called from any loop, must not block. */
+typedef struct http_readiness {
+    bool ready;
+    char reason[240]; /* when not ready; for /readyz and /health */
+} http_readiness_t;
+
+typedef struct http_options {
+    const config_t *config;
+    ingest_t *ingest;
+    void (*readiness)(void *ctx, http_readiness_t *out);
+    void *readiness_ctx;
+    const char *version;
+} http_options_t;
+
+/* Binds, starts the loop threads, and begins to accept. Says on the log where it listens. */
+http_server_t *http_start(const http_options_t *options, err_t *err);
+/* The port of HOOKLINE_LISTEN, after a port of 0 was picked. */
+int http_port(const http_server_t *s);
+/* New certificates; the old ones are kept when these cannot be used. */
+bool http_reload_tls(http_server_t *s, const config_t *config, err_t *err);
+/* Readiness turns 503 at once; new requests are still served. */
+void http_begin_drain(http_server_t *s);
+/* Closes the listeners and idle connections; what is in flight finishes; true when all is done before the deadline.
+ * Then the threads are joined. Call http_begin_drain first. */
+bool http_stop(http_server_t *s, int64_t deadline_mono_us);
+void http_free(http_server_t *s);
+
+#endif

@@ -1,0 +1,113 @@
+/* provider.h – what a provider is.
+ *
+ * To add one: make a folder here, say "webhooks/example/", with a file that defines `const provider_t
+ * provider_example` as below. Nothing else is touched: the build finds the folder. A provider sees src/base and
+ * src/event only; it knows neither the server nor the database.
+ *
+ * One delivery passes through a provider like this, on a loop thread, never blocking:
+ *
+ *   verify     is it genuine? over the raw bytes, in constant time
+ *   (engine)   redacts and cleans the body by `redact`, makes it JSON (a form becomes an object), parses it
+ *   normalise  what happened (event key, columns of call_events), and the facts
+ *   (engine)   commits
+ *   reply      what this provider wants to hear
+ *
+ * normalise must depend on the delivery alone (its payload, route, and occurred times), never on the clock, the
+ * secrets or earlier deliveries: the same bytes give the same facts when a journal is drained or a dead letter
+ * replayed.
+ */
+#ifndef HOOKLINE_WEBHOOKS_PROVIDER_H
+#define HOOKLINE_WEBHOOKS_PROVIDER_H
+
+#include "base/form.h"
+#include "base/setting.h"
+#include "event/delivery.h"
+
+typedef struct header {
+    str_t name; /* lower case */
+    str_t value;
+} header_t;
+
+#define HOOK_MAX_ORIGINS 4
+
+/* A request as it came, before anything is believed. Borrowed for the duration of the call. */
+typedef struct hook_request {
+    str_t target; /* the raw request target, path and query, exact bytes */
+    const header_t *headers;
+    size_t n_headers;
+    str_t body;         /* raw bytes */
+    const form_t *form; /* the body's parameters where the content type is a form; else NULL */
+    /* Where the sender may have thought it was sending, best first: scheme://host[:port][/prefix], no final slash. The
+     * configured public URL, then a trusted proxy's word, then our own scheme and Host. */
+    str_t origins[HOOK_MAX_ORIGINS];
+    size_t n_origins;
+    int64_t now_us; /* wall clock */
+} hook_request_t;
+str_t hook_header(const hook_request_t *r, const char *lower_case_name); /* the first; absent if there is none */
+
+typedef enum { BODY_FORM = 1, BODY_JSON = 2 } body_kind_t;
+
+typedef struct hook_route {
+    const char *name; /* "events", "voice" … : label in metrics, delivery_t.route */
+    const char *path; /* exact, e.g. "/webhooks/twilio/voice" */
+    int bodies;       /* body_kind_t, or-ed: what is accepted; 415 for others */
+} hook_route_t;
+
+typedef struct hook_reply {
+    int status;
+    str_t content_type; /* absent with an empty body */
+    str_t body;         /* literal, or in the delivery's arena */
+} hook_reply_t;
+
+/* A made-up delivery for `hookline send`: the body with {{names}} to be filled in. */
+typedef struct hook_sample {
+    const char *event; /* `hookline send PROVIDER EVENT` */
+    const char *route; /* hook_route_t.name */
+    body_kind_t kind;
+    const char *body; /* {{call}} an id fresh for each call, {{room}} … : see hook_fill in sample.h */
+    int after_ms;     /* in the whole-call demo: how long after the call's start this happens; -1: not part of it */
+} hook_sample_t;
+
+typedef struct provider {
+    const char *name;  /* as stored, e.g. "twilio" */
+    const char *title; /* for people, e.g. "Twilio" */
+
+    /* Its own settings (secrets are comma-separated, newest first), and whether they are enough to turn it on. */
+    const setting_t *settings;
+    size_t n_settings;
+
+    /* Makes an immutable snapshot of the secrets. NULL with err->code ERR_NONE: not set, so off. NULL with ERR_CONFIG:
+     * set, but not usable; the detail says what was expected. Freed when no request uses it any more. */
+    void *(*keys_new)(const setting_source_t *from, err_t *err);
+    void (*keys_free)(void *keys);
+
+    const hook_route_t *routes;
+    size_t n_routes;
+
+    /* ERR_NO_SIGNATURE, ERR_SIGNATURE or ERR_STALE; the detail says what was tried, for our log only. scratch: an arena
+     * for the duration of the call. */
+    bool (*verify)(const void *keys, const hook_request_t *r, arena_t *scratch, err_t *err);
+
+    const char *const *redact; /* patterns of json_redact_key, NULL-terminated */
+
+    /* Fills the "as understood" part of d from d->root. False: ERR_UNKNOWN_SHAPE and why; it becomes a dead letter. */
+    bool (*normalise)(delivery_t *d, err_t *err);
+
+    /* For a delivery that is durable (or unstored). d->root is still there. Dead letters are answered so too. */
+    void (*reply)(delivery_t *d, hook_reply_t *out);
+
+    /* The other side, for `hookline send`, the demo and the bench: signs as the provider does, with the newest secret.
+     * Adds headers to `headers` (up to HOOK_MAX_SIGNED, values in the arena). */
+    size_t (*sign)(const void *keys, str_t url, body_kind_t kind, str_t body, int64_t now_us, arena_t *a,
+                   header_t *headers);
+    const hook_sample_t *samples;
+    size_t n_samples;
+} provider_t;
+#define HOOK_MAX_SIGNED 4
+
+/* Every folder here, in alphabetical order; made by the build. */
+extern const provider_t *const PROVIDERS[];
+extern const size_t PROVIDER_COUNT;
+const provider_t *provider_find(str_t name); /* "twilio"; also "beyond-presence" for beyond_presence; NULL if unknown */
+
+#endif

@@ -1,4 +1,4 @@
-/* crypto.h – what OpenSSL does for us: HMAC, SHA-256, base64, hex, HS256 tokens, random bytes.
+/* crypto.h – what OpenSSL does for us: HMAC, SHA-256, base64, hex, random bytes.
  *
  * Everything that compares a secret does so in constant time. Keys are immutable once made and may be used by several
  * threads at once. */
@@ -31,17 +31,6 @@ size_t base64url_encode(const void *data, size_t len, char *out); /* without pad
 size_t base64url_decode(str_t text, uint8_t *out);                /* out: text.len * 3 / 4 + 3 */
 size_t hex_encode(const void *data, size_t len, char *out);       /* lower case; out: 2 * len */
 size_t hex_decode(str_t text, uint8_t *out);                      /* either case; out: text.len / 2 */
-
-/* A compact HS256 token (RFC 7515, RFC 7519). jwt_read splits and decodes without trusting anything; it refuses every
- * alg but HS256. The caller then finds the key by the claims' iss and calls jwt_verify. */
-typedef struct jwt {
-    str_t signing_input; /* header.payload as it came */
-    str_t claims;        /* the payload's JSON, decoded into the arena */
-    uint8_t signature[32];
-} jwt_t;
-bool jwt_read(arena_t *a, str_t token, jwt_t *out, err_t *err);
-bool jwt_verify(const jwt_t *token, const hmac_key_t *key); /* key: DIGEST_SHA256 */
-str_t jwt_make(arena_t *a, str_t claims_json, const hmac_key_t *key);
 
 typedef struct uuid {
     uint8_t bytes[16];

@@ -28,7 +28,8 @@ void log_stop(void);                                    /* writes what is left a
 bool log_level_from(str_t name, log_level_t *out);
 bool log_format_from(str_t name, log_format_t *out);
 
-/* A line: time, level, msg, then the fields. Strings are escaped, and invalid UTF-8 is replaced. */
+/* A line: time, level, msg, then the fields. Strings are escaped, and invalid UTF-8 is replaced; a long one is cut. A
+ * field whose string is absent or empty is left out. */
 void log_emit(log_level_t level, const char *msg, const log_field_t *fields, size_t count);
 #define LOG_FIELDS_(...) ((const log_field_t[]){__VA_ARGS__})
 #define LOG(level, msg, ...)                                                                                           \

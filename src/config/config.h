@@ -35,4 +35,7 @@ setting_source_t config_source(const config_t *c);       /* for a provider */
 void config_each(void (*row)(void *ctx, const char *section, const setting_t *s), void *ctx);
 void config_print(buf_t *out, bool markdown); /* `hookline help configuration` and README's table */
 
+/* The environment's HOOKLINE_… names that no row knows: a slip of the pen, mostly. name: good during the call. */
+void config_unknown(void (*each)(void *ctx, const char *name), void *ctx);
+
 #endif

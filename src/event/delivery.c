@@ -31,12 +31,21 @@ void delivery_free(delivery_t *d)
         arena_free(d->arena);
 }
 
+/* What an index over it could refuse; the payload still has it. */
+static void drop_if_long(str_t *s)
+{
+    if (s->len > 255)
+        *s = STR_NONE;
+}
+
 void delivery_bury(delivery_t *d, const char *why)
 {
     uint8_t hash[32];
     char hex[32];
 
     facts_init(&d->facts, d->arena);
+    drop_if_long(&d->call_id);
+    drop_if_long(&d->call_sid);
     d->error = arena_dup(d->arena, str_from(why));
     if (!str_is_empty(d->event_key))
         return;

@@ -50,7 +50,8 @@ typedef struct delivery {
 delivery_t *delivery_new(size_t arena_bytes);
 void delivery_free(delivery_t *d); /* NULL is fine */
 
-/* Makes it a dead letter: drops the facts, keeps payload or raw, and gives it a key by content when it has none. */
+/* Makes it a dead letter: drops the facts and ids too long for any index, keeps payload or raw, and gives it a key by
+ * content when it has none. */
 void delivery_bury(delivery_t *d, const char *why);
 
 #endif

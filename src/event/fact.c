@@ -1,5 +1,7 @@
 #include "event/fact.h"
 
+#include <stdlib.h>
+
 #define FACT_ROW(id, name, type, rule) [id] = {name, COLUMN_##type, MERGE_##rule},
 static const column_t CALL[] = {CALL_COLUMNS(FACT_ROW)};
 static const column_t PARTICIPANT[] = {PARTICIPANT_COLUMNS(FACT_ROW)};
@@ -78,12 +80,26 @@ static int compare(column_type_t type, const cell_t *a, const cell_t *b)
     case COLUMN_TIME:
     case COLUMN_BOOL:
         return (a->number > b->number) - (a->number < b->number);
+    case COLUMN_NUMERIC: {
+        double x = strtod(a->text.base, NULL), y = strtod(b->text.base, NULL);
+        return (x > y) - (x < y);
+    }
     case COLUMN_TEXT:
-    case COLUMN_NUMERIC:
     case COLUMN_JSON:
         break;
     }
     return str_cmp(a->text, b->text);
+}
+
+/* PostgreSQL orders jsonb by a rule of its own. So that its choice is ours, two JSON values never tie: the clock's last
+ * second is replaced by a hash of the text. */
+static version_t json_version(version_t v, str_t text)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+    for (size_t i = 0; i < text.len; i++)
+        h = (h ^ (unsigned char)text.base[i]) * UINT64_C(0x100000001b3);
+    return (v & ~INT64_C(0xfffff)) | (int64_t)((h ^ h >> 32) & 0xfffff);
 }
 
 bool cell_wins(column_type_t type, merge_t rule, const cell_t *challenger, const cell_t *holder)
@@ -108,8 +124,11 @@ static void put(fact_t *f, int column, cell_t cell)
 
 void fact_text(fact_t *f, int column, version_t v, str_t value)
 {
-    if (!str_is_empty(value))
-        put(f, column, (cell_t){.version = v, .text = value});
+    if (str_is_empty(value))
+        return;
+    if (FACT_TABLES[f->kind].columns[column].type == COLUMN_JSON)
+        v = json_version(v, value);
+    put(f, column, (cell_t){.version = v, .text = value});
 }
 
 void fact_number(fact_t *f, int column, version_t v, int64_t value)

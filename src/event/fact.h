@@ -140,7 +140,8 @@ fact_t *fact_participant(facts_t *list, str_t call_id, str_t participant_id);
  * "source:position". A key that comes twice in one list is merged like any other. */
 fact_t *fact_message(facts_t *list, str_t call_id, str_t message_key);
 
-/* Each merges a value into a column; absent text, TIME_NONE and version 0 do nothing. */
+/* Each merges a value into a column; absent text, TIME_NONE and version 0 do nothing. The text of a NUMERIC column ends
+ * with a NUL (as all that json.h and arena_printf give); that of a JSON column is valid for jsonb. */
 void fact_text(fact_t *f, int column, version_t v, str_t value);
 void fact_number(fact_t *f, int column, version_t v, int64_t value); /* INT */
 void fact_time(fact_t *f, int column, rank_t rank, int64_t us);      /* TIME */

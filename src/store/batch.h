@@ -1,0 +1,37 @@
+/* batch.h – the deliveries of one transaction, merged into the rows to write.
+ *
+ * One row a key (the same call told by five deliveries is one row), in one fixed order – events by hash, then calls,
+ * participants and messages by key – so that two writers never wait for each other in a circle. Borrows the
+ * deliveries and changes none of them but key_hash: a batch that failed is split and built anew. */
+#ifndef HOOKLINE_STORE_BATCH_H
+#define HOOKLINE_STORE_BATCH_H
+
+#include "event/delivery.h"
+
+/* What a call's new facts call for beside its own row. */
+typedef enum {
+    MARK_TIE = 1,    /* what ties it to leads is told: its number, start or Call SID */
+    MARK_SOURCE = 2, /* a set of messages came in: others of it may be superseded now */
+    MARK_TOKENS = 4, /* the sum of its messages' tokens is to be made anew */
+} call_mark_t;
+
+typedef struct row {
+    const char *provider;
+    fact_t *fact; /* a delivery's own, or a merged copy in the batch's arena */
+    bool merged;
+    unsigned marks; /* of a call: call_mark_t, or-ed */
+} row_t;
+
+typedef struct batch {
+    arena_t *arena;
+    delivery_t **events; /* one a key, sorted by key_hash */
+    size_t n_events;
+    row_t *rows[FACT_KIND_COUNT]; /* sorted by (provider, call id, key) */
+    size_t n_rows[FACT_KIND_COUNT];
+    unsigned marks; /* of any call */
+} batch_t;
+
+void batch_init(batch_t *b, delivery_t *const *deliveries, size_t count);
+void batch_clear(batch_t *b);
+
+#endif

@@ -1,0 +1,296 @@
+#include "store/pg.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/migrate.h"
+#include "store/statements.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONNECT_TIMEOUT_US (5 * US_PER_S)
+/* PostgreSQL ends a statement by itself; this is for one that no longer answers. */
+#define SILENCE_GRACE_US (2 * US_PER_S)
+
+struct pg {
+    PGconn *conn;
+    pg_options_t options;
+    params_t params;
+    buf_t settings_sql; /* NUL-terminated */
+};
+
+/* Waits for the socket (POLLIN, POLLOUT). False at the deadline, or when stop_fd says stop. */
+static bool wait_for(PGconn *conn, short events, int stop_fd, int64_t deadline_us)
+{
+    struct pollfd fds[2] = {{.fd = PQsocket(conn), .events = events}, {.fd = stop_fd, .events = POLLIN}};
+
+    for (;;) {
+        int64_t left = deadline_us - clock_mono_us();
+        int n = left > 0 ? poll(fds, 2, (int)(left / US_PER_MS) + 1) : 0;
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        return n > 0 && !fds[1].revents;
+    }
+}
+
+static const char *first_line(const char *message, char out[200])
+{
+    size_t len = strcspn(message, "\n");
+
+    (void)snprintf(out, 200, "%.*s", (int)len, message);
+    return out;
+}
+
+static bool say_down(PGconn *conn, err_t *err, const char *what)
+{
+    char line[200];
+
+    err_set(err, ERR_STORE_DOWN, "%s: %s", what, first_line(conn ? PQerrorMessage(conn) : "", line));
+    return err_hint(err, "check DATABASE_URL (or PG*), and that PostgreSQL runs and lets this user in");
+}
+
+static bool connect_until(PGconn *conn, int stop_fd, int64_t deadline_us)
+{
+    PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+
+    while (next != PGRES_POLLING_OK) {
+        if (next == PGRES_POLLING_FAILED ||
+            !wait_for(conn, next == PGRES_POLLING_READING ? POLLIN : POLLOUT, stop_fd, deadline_us))
+            return false;
+        next = PQconnectPoll(conn);
+    }
+    return true;
+}
+
+/* Sends what is queued; reads meanwhile, since a server that cannot write to us stops reading. */
+static bool flush(pg_t *pg, int64_t deadline_us)
+{
+    int left;
+
+    while ((left = PQflush(pg->conn)) == 1) {
+        if (!wait_for(pg->conn, POLLIN | POLLOUT, -1, deadline_us) || !PQconsumeInput(pg->conn))
+            return false;
+    }
+    return left == 0;
+}
+
+/* The next result; NULL at the end of a statement's results. *ok is false when the connection broke or stayed silent.
+ */
+static PGresult *next_result(pg_t *pg, int64_t deadline_us, bool *ok)
+{
+    *ok = true;
+    while (PQisBusy(pg->conn)) {
+        if (!wait_for(pg->conn, POLLIN, -1, deadline_us) || !PQconsumeInput(pg->conn)) {
+            *ok = false;
+            return NULL;
+        }
+    }
+    return PQgetResult(pg->conn);
+}
+
+/* One statement outside of a batch, for the connection's set-up. NULL on failure. */
+static PGresult *run(pg_t *pg, int sent, int64_t deadline_us)
+{
+    PGresult *last = NULL, *r;
+    bool ok = sent && flush(pg, deadline_us);
+
+    while (ok && (r = next_result(pg, deadline_us, &ok))) {
+        PQclear(last);
+        last = r;
+    }
+    if (ok && last && (PQresultStatus(last) == PGRES_COMMAND_OK || PQresultStatus(last) == PGRES_TUPLES_OK))
+        return last;
+    PQclear(last);
+    return NULL;
+}
+
+static bool run_plain(pg_t *pg, const char *sql, int64_t deadline_us)
+{
+    PGresult *r = run(pg, PQsendQuery(pg->conn, sql), deadline_us);
+
+    PQclear(r);
+    return r != NULL;
+}
+
+/* What a batch's statement is prepared with: the types of its parameters. */
+static void statement_types(pg_t *pg, statement_t s)
+{
+    batch_t empty;
+
+    batch_init(&empty, NULL, 0);
+    statement_params(s, &empty, &pg->params);
+    batch_clear(&empty);
+}
+
+/* Every statement of ours looks rows up by an index, so a plan that reads a table whole is never right – but PostgreSQL
+ * would choose one while the tables are small, and keep it while they grow. Planning costs more than running: plan
+ * once. */
+static const struct {
+    const char *name, *value;
+} SETTINGS[] = {
+    {"plan_cache_mode", "force_generic_plan"},
+    {"enable_seqscan", "off"},
+    {"enable_hashjoin", "off"},
+    {"enable_mergejoin", "off"},
+    {"jit", "off"},
+    {"hookline.writes", "on"}, /* triggers for the writes of others stay quiet */
+};
+
+/* As one SELECT: for the session, or behind a pooler for the transaction. */
+static void write_settings(pg_t *pg)
+{
+    const char *local = pg->options.pooled ? "true" : "false";
+    buf_t *out = &pg->settings_sql;
+
+    buf_printf(out, "SELECT set_config('statement_timeout', '%lld', %s)",
+               (long long)(pg->options.statement_timeout_us / US_PER_MS), local);
+    for (size_t i = 0; i < COUNT(SETTINGS); i++)
+        buf_printf(out, ", set_config('%s', '%s', %s)", SETTINGS[i].name, SETTINGS[i].value, local);
+    buf_addc(out, '\0');
+}
+
+static bool prepare(pg_t *pg, int64_t deadline_us)
+{
+    if (!run_plain(pg, pg->settings_sql.base, deadline_us))
+        return false;
+    for (int s = 0; s < STATEMENT_COUNT; s++) {
+        const char *name = statement_name((statement_t)s), *text = statement_text((statement_t)s);
+        PGresult *r;
+
+        statement_types(pg, (statement_t)s);
+        r = run(pg, PQsendPrepare(pg->conn, name, text, pg->params.count, pg->params.types), deadline_us);
+        PQclear(r);
+        if (!r)
+            return false;
+    }
+    return true;
+}
+
+static bool set_up(pg_t *pg, int64_t deadline_us, err_t *err)
+{
+    PGresult *known = run(pg, PQsendQuery(pg->conn, migrate_check_sql()), deadline_us);
+    bool right = known && migrate_check(known, err);
+
+    if (!known) {
+        say_down(pg->conn, err, "the schema cannot be read");
+        err_hint(err, "run: hookline migrate");
+    }
+    PQclear(known);
+    if (!right)
+        return false;
+    if (!pg->options.pooled && !prepare(pg, deadline_us))
+        return say_down(pg->conn, err, "the statements cannot be prepared");
+    return true;
+}
+
+pg_t *pg_open(const pg_options_t *options, err_t *err)
+{
+    static const char *const KEYS[] = {"dbname", "fallback_application_name", "client_encoding", NULL};
+    const char *values[] = {options->conninfo, "hookline", "UTF8", NULL};
+    int64_t deadline_us = clock_mono_us() + CONNECT_TIMEOUT_US;
+    pg_t *pg = mem_zalloc(sizeof(*pg));
+
+    pg->options = *options;
+    write_settings(pg);
+    pg->conn = PQconnectStartParams(KEYS, values, 1);
+    if (!pg->conn || PQstatus(pg->conn) == CONNECTION_BAD || !connect_until(pg->conn, options->stop_fd, deadline_us)) {
+        say_down(pg->conn, err, "the database cannot be reached");
+    } else if (PQsetnonblocking(pg->conn, 1) == 0 && set_up(pg, deadline_us, err)) {
+        return pg;
+    }
+    pg_close(pg);
+    return NULL;
+}
+
+void pg_close(pg_t *pg)
+{
+    if (!pg)
+        return;
+    PQfinish(pg->conn);
+    params_clear(&pg->params);
+    buf_clear(&pg->settings_sql);
+    free(pg);
+}
+
+int pg_socket(const pg_t *pg)
+{
+    return PQsocket(pg->conn);
+}
+
+bool pg_is_alive(pg_t *pg)
+{
+    return PQconsumeInput(pg->conn) && PQstatus(pg->conn) == CONNECTION_OK;
+}
+
+static bool send_statement(pg_t *pg, statement_t s, const batch_t *batch)
+{
+    params_t *p = &pg->params;
+
+    statement_params(s, batch, p);
+    if (pg->options.pooled)
+        return PQsendQueryParams(pg->conn, statement_text(s), p->count, p->types, p->values, p->lengths, p->formats, 1);
+    return PQsendQueryPrepared(pg->conn, statement_name(s), p->count, p->values, p->lengths, p->formats, 1);
+}
+
+/* Everything up to the sync is one transaction (protocol documentation, "Pipelining"). */
+static bool send_batch(pg_t *pg, const batch_t *batch)
+{
+    if (!PQenterPipelineMode(pg->conn) ||
+        (pg->options.pooled && !PQsendQueryParams(pg->conn, pg->settings_sql.base, 0, NULL, NULL, NULL, NULL, 0)))
+        return false;
+    for (int s = 0; s < STATEMENT_COUNT; s++)
+        if (statement_is_needed((statement_t)s, batch) && !send_statement(pg, (statement_t)s, batch))
+            return false;
+    return PQpipelineSync(pg->conn);
+}
+
+static fault_t read_error(const PGresult *r, pg_error_t *error)
+{
+    const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+    const char *message = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+
+    (void)snprintf(error->sqlstate, sizeof(error->sqlstate), "%s", state ? state : "");
+    (void)snprintf(error->message, sizeof(error->message), "%s", message ? message : "");
+    return sqlstate_fault(state, PQresultErrorField(r, PG_DIAG_CONSTRAINT_NAME));
+}
+
+fault_t pg_commit(pg_t *pg, const batch_t *batch, pg_error_t *error)
+{
+    int64_t deadline_us = clock_mono_us() + pg->options.statement_timeout_us + SILENCE_GRACE_US;
+    fault_t fault = FAULT_NONE;
+    bool ok, synced = false;
+
+    *error = (pg_error_t){.sqlstate = "", .message = "the connection to the database was lost"};
+    if (!send_batch(pg, batch) || !flush(pg, deadline_us))
+        return FAULT_CONNECT;
+    while (!synced) {
+        PGresult *r = next_result(pg, deadline_us, &ok);
+
+        if (!ok)
+            return FAULT_CONNECT;
+        if (!r) {
+            if (PQstatus(pg->conn) != CONNECTION_OK)
+                return FAULT_CONNECT;
+            continue; /* the end of one statement's results */
+        }
+        if (PQresultStatus(r) == PGRES_PIPELINE_SYNC)
+            synced = true;
+        else if (PQresultStatus(r) == PGRES_FATAL_ERROR && fault == FAULT_NONE)
+            fault = read_error(r, error);
+        PQclear(r);
+    }
+    return PQexitPipelineMode(pg->conn) ? fault : FAULT_CONNECT;
+}
+
+bool pg_make_partitions(pg_t *pg, err_t *err)
+{
+    int64_t deadline_us = clock_mono_us() + pg->options.statement_timeout_us + SILENCE_GRACE_US;
+
+    if (run_plain(pg, "SELECT public.hookline_make_partitions()", deadline_us))
+        return true;
+    return say_down(pg->conn, err, "the partitions of the coming months cannot be made");
+}

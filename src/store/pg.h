@@ -1,0 +1,38 @@
+/* pg.h – one connection to PostgreSQL, and a batch sent over it.
+ *
+ * For a thread that may wait: every call returns at its deadline at the latest, or as soon as the wake descriptor says
+ * so where that is promised. Names are resolved on this thread. Not thread-safe. */
+#ifndef HOOKLINE_STORE_PG_H
+#define HOOKLINE_STORE_PG_H
+
+#include "base/err.h"
+#include "store/batch.h"
+#include "store/sqlstate.h"
+
+typedef struct pg pg_t;
+
+typedef struct pg_options {
+    const char *conninfo; /* libpq's; "" for PG* */
+    bool pooled;          /* unnamed statements, settings inside the transaction */
+    int64_t statement_timeout_us;
+    int stop_fd; /* readable: stop waiting for a connection; -1 for none */
+} pg_options_t;
+
+/* Connects, checks that the schema is ours, prepares. NULL: err says why (ERR_STORE_DOWN) and what to do. */
+pg_t *pg_open(const pg_options_t *options, err_t *err);
+void pg_close(pg_t *pg);       /* NULL is fine */
+int pg_socket(const pg_t *pg); /* readable while idle: call pg_is_alive */
+bool pg_is_alive(pg_t *pg);
+
+/* One transaction. FAULT_NONE: committed. Else nothing of it is stored (or, after FAULT_CONNECT, it is not known), and
+ * err says what PostgreSQL said: for logs, sqlstate and table only; for a dead letter, detail has the message too. */
+typedef struct pg_error {
+    char sqlstate[6];
+    char message[300];
+} pg_error_t;
+fault_t pg_commit(pg_t *pg, const batch_t *batch, pg_error_t *error);
+
+/* Housekeeping, seldom: partitions of the months to come. */
+bool pg_make_partitions(pg_t *pg, err_t *err);
+
+#endif

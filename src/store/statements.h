@@ -1,0 +1,25 @@
+/* statements.h – the statements of a batch: their texts, made from the tables of facts, and their parameters. */
+#ifndef HOOKLINE_STORE_STATEMENTS_H
+#define HOOKLINE_STORE_STATEMENTS_H
+
+#include "store/batch.h"
+#include "store/params.h"
+
+/* In the order in which a batch sends them. */
+typedef enum {
+    STATEMENT_EVENTS,       /* event_keys, and call_events where the key is new */
+    STATEMENT_CALLS,        /* voice_calls */
+    STATEMENT_LEADS,        /* lead_calls by number, and leads.call_sid */
+    STATEMENT_PARTICIPANTS, /* call_participants */
+    STATEMENT_MESSAGES,     /* voice_messages */
+    STATEMENT_SUPERSEDE,    /* which messages are shown */
+    STATEMENT_TOKENS,       /* voice_calls.total_tokens_used, where nobody reported it */
+    STATEMENT_COUNT
+} statement_t;
+
+const char *statement_name(statement_t s); /* of the prepared statement */
+const char *statement_text(statement_t s); /* made once; good for the life of the process */
+bool statement_is_needed(statement_t s, const batch_t *b);
+void statement_params(statement_t s, const batch_t *b, params_t *out); /* finished */
+
+#endif

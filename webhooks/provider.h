@@ -64,7 +64,7 @@ typedef struct hook_sample {
     const char *event; /* `hookline send PROVIDER EVENT` */
     const char *route; /* hook_route_t.name */
     body_kind_t kind;
-    const char *body; /* {{call}} an id fresh for each call, {{room}} … : see hook_fill in sample.h */
+    const char *body; /* {{call32}} an id fresh for each call, {{from}} … : see hook_fill in sample.h */
     int after_ms;     /* in the whole-call demo: how long after the call's start this happens; -1: not part of it */
 } hook_sample_t;
 
@@ -100,6 +100,11 @@ typedef struct provider {
      * Adds headers to `headers` (up to HOOK_MAX_SIGNED, values in the arena). */
     size_t (*sign)(const void *keys, str_t url, body_kind_t kind, str_t body, int64_t now_us, arena_t *a,
                    header_t *headers);
+    /* Where the body is signed by the URL too: what to add to its query for this body ("bodySHA256=…"), before signing
+     * and sending. Absent, or NULL: nothing. */
+    str_t (*query)(body_kind_t kind, str_t body, arena_t *a);
+    /* The provider's account that these keys belong to, for samples that name one. Absent, or NULL: not known. */
+    str_t (*account)(const void *keys);
     const hook_sample_t *samples;
     size_t n_samples;
 } provider_t;

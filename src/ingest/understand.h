@@ -1,0 +1,13 @@
+/* understand.h – a genuine body becomes a delivery that says what happened.
+ *
+ * Redacts, makes it JSON that PostgreSQL takes, parses it, and asks the provider what it means. Never fails: what
+ * cannot be understood becomes a dead letter. Any thread. */
+#ifndef HOOKLINE_INGEST_UNDERSTAND_H
+#define HOOKLINE_INGEST_UNDERSTAND_H
+
+#include "provider.h"
+
+/* d has provider, route, way and received_us. form: its parameters, or NULL for a JSON body. body may be borrowed. */
+void understand(delivery_t *d, const provider_t *provider, str_t body, const form_t *form);
+
+#endif

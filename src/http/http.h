@@ -12,7 +12,7 @@ typedef struct http_server http_server_t;
 /* Why the process can or cannot make deliveries durable right now; called from any loop, must not block. */
 typedef struct http_readiness {
     bool ready;
-    char reason[240]; /* when not ready; for /readyz and /health */
+    char reason[440]; /* when not ready; for /readyz and /health */
 } http_readiness_t;
 
 typedef struct http_options {
@@ -20,7 +20,6 @@ typedef struct http_options {
     ingest_t *ingest;
     void (*readiness)(void *ctx, http_readiness_t *out);
     void *readiness_ctx;
-    const char *version;
 } http_options_t;
 
 /* Binds, starts the loop threads, and begins to accept. Says on the log where it listens. */
@@ -34,6 +33,7 @@ void http_begin_drain(http_server_t *s);
 /* Closes the listeners and idle connections; what is in flight finishes; true when all is done before the deadline.
  * Then the threads are joined. Call http_begin_drain first. */
 bool http_stop(http_server_t *s, int64_t deadline_mono_us);
+/* After http_stop, and after the sink has given every delivery back: what still came is taken off the ports here. */
 void http_free(http_server_t *s);
 
 #endif

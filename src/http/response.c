@@ -1,0 +1,115 @@
+#include "base/json.h"
+#include "http/conn.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *response_reason(int status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 201:
+        return "Created";
+    case 202:
+        return "Accepted";
+    case 204:
+        return "No Content";
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 408:
+        return "Request Timeout";
+    case 413:
+        return "Content Too Large";
+    case 415:
+        return "Unsupported Media Type";
+    case 417:
+        return "Expectation Failed";
+    case 429:
+        return "Too Many Requests";
+    case 500:
+        return "Internal Server Error";
+    case 503:
+        return "Service Unavailable";
+    default:
+        return "-";
+    }
+}
+
+static void add_field(h2o_req_t *req, const h2o_token_t *token, str_t value)
+{
+    h2o_add_header(&req->pool, &req->res.headers, token, NULL, value.base, value.len);
+}
+
+void response_add_fields(request_t *r, const response_t *what)
+{
+    h2o_req_t *req = r->h2o;
+
+    h2o_vector_reserve(&req->pool, &req->res.headers, 6);
+    if (what->content_type.len)
+        add_field(req, H2O_TOKEN_CONTENT_TYPE, what->content_type);
+    add_field(req, H2O_TOKEN_CACHE_CONTROL, STR("no-store"));
+    if (what->allow)
+        add_field(req, H2O_TOKEN_ALLOW, str_from(what->allow));
+    if (what->retry)
+        add_field(req, H2O_TOKEN_RETRY_AFTER, STR("1"));
+    h2o_add_header_by_str(&req->pool, &req->res.headers, "x-request-id", sizeof("x-request-id") - 1, 0, NULL, r->id,
+                          r->id_len);
+}
+
+void respond(request_t *r, const response_t *what)
+{
+    static h2o_generator_t nothing_follows;
+    h2o_req_t *req = r->h2o;
+    http_server_t *s = r->conn->loop->server;
+    bool head = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
+    h2o_iovec_t body = {NULL, 0};
+
+    req->res.status = what->status;
+    req->res.reason = response_reason(what->status);
+    if (what->status != 204) /* which has no Content-Length: RFC 9110 section 8.6 */
+        req->res.content_length = what->body.len;
+    response_add_fields(r, what);
+    if (r->closes || atomic_load_explicit(&s->draining, memory_order_relaxed))
+        req->http1_is_persistent = 0;
+    r->closes = !req->http1_is_persistent;
+    r->status = what->status;
+    if (what->body.len && !head)
+        body = h2o_strdup(&req->pool, what->body.base, what->body.len);
+    r->bytes = body.len;
+    routes_count(s->routes, r->route, r->status);
+    h2o_start_response(req, &nothing_follows);
+    h2o_send(req, &body, body.len ? 1 : 0, H2O_SEND_STATE_FINAL); /* an empty buffer would cost a turn of the loop */
+}
+
+str_t response_error_body(const request_t *r, err_code_t code, char out[512])
+{
+    /* Codes and sentences are literals of ours, and an id has no character that JSON escapes. */
+    int n = snprintf(out, 512, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"},\"request_id\":\"%.*s\"}\n",
+                     err_metric(code), err_told(code), (int)r->id_len, r->id);
+
+    return (str_t){out, (size_t)n};
+}
+
+void respond_error(request_t *r, err_code_t code)
+{
+    int status = err_http_status(code);
+    char body[512];
+
+    r->code = code;
+    if (status == 400 || status == 408 || status == 413)
+        r->closes = true; /* where its end is may be in doubt */
+    respond(r, &(response_t){.status = status,
+                             .content_type = STR("application/json"),
+                             .body = response_error_body(r, code, body),
+                             .allow = status == 405 ? r->route->allow : NULL,
+                             .retry = status == 503});
+}

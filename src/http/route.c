@@ -1,0 +1,125 @@
+#include "http/route.h"
+
+#include "http/request.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const route_t OWN_ROWS[] = {
+    /* path       methods      who may call       what answers */
+    {"/livez", "GET, HEAD", ROUTE_AUTH_OPEN, serve_livez, NULL, NULL},
+    {"/readyz", "GET, HEAD", ROUTE_AUTH_OPEN, serve_ready, NULL, NULL},
+    {"/health", "GET, HEAD", ROUTE_AUTH_OPEN, serve_ready, NULL, NULL},
+    {"/metrics", "GET, HEAD", ROUTE_AUTH_OPEN, serve_metrics, NULL, NULL},
+};
+
+/* What we answer; a status that is not here is counted as "other". */
+static const int STATUSES[] = {200, 204, 400, 401, 403, 404, 405, 408, 413, 415, 417, 429, 500, 503};
+#define STATUS_SLOTS (COUNT(STATUSES) + 1)
+
+typedef struct counters {
+    _Atomic(metric_t *) by_status[STATUS_SLOTS];
+} counters_t;
+
+struct routes {
+    route_t *rows; /* [0] is for what is not there; then the engine's, then the providers' */
+    counters_t *counters;
+    size_t count;
+};
+
+routes_t *routes_new(void)
+{
+    routes_t *all = mem_zalloc(sizeof(*all));
+    size_t room = 1 + COUNT(OWN_ROWS);
+
+    for (size_t i = 0; i < PROVIDER_COUNT; i++)
+        room += PROVIDERS[i]->n_routes;
+    all->rows = mem_zalloc(room * sizeof(*all->rows));
+    all->counters = mem_zalloc(room * sizeof(*all->counters));
+    all->rows[all->count++].auth = ROUTE_AUTH_NOTHING;
+    for (size_t i = 0; i < COUNT(OWN_ROWS); i++)
+        all->rows[all->count++] = OWN_ROWS[i];
+    for (size_t i = 0; i < PROVIDER_COUNT; i++)
+        for (size_t j = 0; j < PROVIDERS[i]->n_routes; j++)
+            all->rows[all->count++] = (route_t){.path = PROVIDERS[i]->routes[j].path,
+                                                .allow = "POST",
+                                                .auth = ROUTE_AUTH_PROVIDER,
+                                                .hook = &PROVIDERS[i]->routes[j],
+                                                .provider = PROVIDERS[i]};
+    return all;
+}
+
+void routes_free(routes_t *all)
+{
+    if (!all)
+        return;
+    free(all->rows);
+    free(all->counters);
+    free(all);
+}
+
+const route_t *routes_find(const routes_t *all, const ingest_t *in, str_t path)
+{
+    const provider_t *provider;
+    const hook_route_t *hook = ingest_route(in, path, &provider);
+
+    for (size_t i = 1; i < all->count; i++)
+        if (hook ? all->rows[i].hook == hook : !all->rows[i].hook && str_eq(path, str_from(all->rows[i].path)))
+            return &all->rows[i];
+    return &all->rows[0];
+}
+
+static metric_t *make_series(const route_t *route, size_t slot)
+{
+    char labels[160];
+
+    if (slot < COUNT(STATUSES))
+        (void)snprintf(labels, sizeof(labels), "route=\"%.100s\",status=\"%d\"", route->path ? route->path : "unknown",
+                       STATUSES[slot]);
+    else
+        (void)snprintf(labels, sizeof(labels), "route=\"%.100s\",status=\"other\"",
+                       route->path ? route->path : "unknown");
+    return metrics_series(METRIC_REQUESTS, labels);
+}
+
+void routes_count(routes_t *all, const route_t *route, int status)
+{
+    _Atomic(metric_t *) *series;
+    metric_t *m;
+    size_t slot = 0;
+
+    while (slot < COUNT(STATUSES) && STATUSES[slot] != status)
+        slot++;
+    series = &all->counters[route - all->rows].by_status[slot];
+    m = atomic_load_explicit(series, memory_order_acquire);
+    if (!m) {
+        m = make_series(route, slot);
+        atomic_store_explicit(series, m, memory_order_release);
+    }
+    metric_add(m, 1);
+}
+
+/* The length of a path's first n segments: "/webhooks/example" of "/webhooks/example/…" for 2. */
+static size_t segments(str_t path, size_t n)
+{
+    size_t i = 0;
+
+    while (i < path.len && (path.base[i] != '/' || n--))
+        i++;
+    return i;
+}
+
+str_t routes_loggable(const routes_t *all, str_t path)
+{
+    str_t first = str_slice(path, 0, segments(path, 1));
+
+    for (size_t i = 1; i < all->count; i++) {
+        str_t known = str_from(all->rows[i].path);
+
+        if (all->rows[i].hook && str_eq(first, str_slice(known, 0, segments(known, 1))))
+            path.len = segments(path, 2);
+    }
+    return str_slice(path, 0, 128);
+}

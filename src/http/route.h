@@ -1,0 +1,37 @@
+/* route.h – the table of what can be asked for: the engine's own rows, then every provider's routes. Any thread. */
+#ifndef HOOKLINE_HTTP_ROUTE_H
+#define HOOKLINE_HTTP_ROUTE_H
+
+#include "base/metrics.h"
+#include "ingest/ingest.h"
+
+typedef struct request request_t;
+
+/* Who may call. There is no default. */
+typedef enum {
+    ROUTE_AUTH_OPEN = 1, /* anybody who reaches us */
+    ROUTE_AUTH_PROVIDER, /* who proves to be the provider: ingest verifies */
+    ROUTE_AUTH_NOTHING,  /* nothing is there to be had */
+} route_auth_t;
+
+typedef struct route {
+    const char *path;  /* exact, without the query; also the label in metrics and logs */
+    const char *allow; /* the methods, as the Allow field says them */
+    route_auth_t auth;
+    void (*serve)(request_t *r);
+    const hook_route_t *hook; /* of a provider's route */
+    const provider_t *provider;
+} route_t;
+
+typedef struct routes routes_t;
+routes_t *routes_new(void);
+void routes_free(routes_t *all); /* NULL is fine */
+/* path: raw, without the query. Never NULL: what is not there has a row too. */
+const route_t *routes_find(const routes_t *all, const ingest_t *in, str_t path);
+/* One more answer of this status. */
+void routes_count(routes_t *all, const route_t *route, int status);
+/* How much of an unknown path may be logged: 128 bytes, and where it begins like a provider's, where a secret may be
+ * part of it, two segments. */
+str_t routes_loggable(const routes_t *all, str_t path);
+
+#endif

@@ -1,0 +1,127 @@
+/* main.c – the command line: one row a subcommand, and the help that is read from the rows. */
+#include "base/json.h"
+#include "base/log.h"
+#include "command.h"
+#include "config/config.h"
+#include "provider.h"
+#include "send.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int help_command(int argc, char **argv);
+static int version_command(int argc, char **argv);
+
+static const struct command {
+    const char *name;
+    const char *usage; /* what follows the name */
+    const char *summary;
+    const char *details;
+    int (*run)(int argc, char **argv);
+} COMMANDS[] = {
+    {"serve", "", "take deliveries in until SIGTERM",
+     "Listens on HOOKLINE_LISTEN, commits to DATABASE_URL. SIGHUP reads secrets and certificates again; SIGTERM "
+     "drains\n"
+     "and exits 0; a second SIGTERM ends at once. See `hookline help configuration` for all settings.\n",
+     serve_command},
+    {"migrate", "[--status]", "bring the database's schema to what this program knows",
+     "Safe to run any number of times, and by several at once. --status changes nothing and says what would run;\n"
+     "it exits 1 when something would.\n",
+     migrate_command},
+    {"check", "", "test configuration, certificates and database, and say what to do",
+     "Exits 0 when hookline would serve as configured.\n", check_command},
+    {"send", "PROVIDER EVENT|FILE [--to URL] [--count N] [--tamper]",
+     "send correctly signed deliveries, to try things out",
+     "EVENT is one of `hookline send list`; a FILE is sent as it is (a form if its name ends in .form, else JSON).\n"
+     "  hookline send demo [--to URL]   plays one whole call of every provider that is on\n"
+     "  hookline send list              says which events there are\n"
+     "Signs with the same settings as serve (TWILIO_AUTH_TOKEN …); --to defaults to http://HOOKLINE_LISTEN.\n"
+     "--tamper spoils the proof after signing: each must be refused.\n",
+     send_command},
+    {"help", "[COMMAND|configuration [--markdown]]", "say more about a command, or list every setting", "",
+     help_command},
+    {"version", "", "print the version", "", version_command},
+};
+
+static void print_overview(FILE *out)
+{
+    (void)fprintf(out, "hookline %s: signed webhooks of voice providers in, committed rows out\n\n", HOOKLINE_VERSION);
+    for (size_t i = 0; i < COUNT(COMMANDS); i++)
+        (void)fprintf(out, "  hookline %-8s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
+    (void)fprintf(out, "\n`hookline help COMMAND` says more; `hookline help configuration` lists every setting.\n");
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < COUNT(COMMANDS); i++)
+        if (strcmp(COMMANDS[i].name, name) == 0)
+            return &COMMANDS[i];
+    return NULL;
+}
+
+static int help_command(int argc, char **argv)
+{
+    const struct command *c;
+    buf_t text = BUF_EMPTY;
+
+    if (argc < 2) {
+        print_overview(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "configuration") == 0) {
+        config_print(&text, argc > 2 && strcmp(argv[2], "--markdown") == 0);
+        (void)fwrite(text.base, 1, text.len, stdout);
+        buf_clear(&text);
+        return 0;
+    }
+    c = find_command(argv[1]);
+    if (!c) {
+        (void)fprintf(stderr, "hookline: there is no command \"%s\"; `hookline help` lists them\n", argv[1]);
+        return 2;
+    }
+    printf("hookline %s%s%s\n  %s\n", c->name, *c->usage ? " " : "", c->usage, c->summary);
+    if (*c->details)
+        printf("\n%s", c->details);
+    return 0;
+}
+
+static int version_command(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    printf("hookline %s\n", HOOKLINE_VERSION);
+    return 0;
+}
+
+static void add_provider_settings(void)
+{
+    config_section_t *sections = mem_alloc((PROVIDER_COUNT + 1) * sizeof(*sections));
+
+    for (size_t i = 0; i < PROVIDER_COUNT; i++)
+        sections[i] = (config_section_t){PROVIDERS[i]->title, PROVIDERS[i]->settings, PROVIDERS[i]->n_settings};
+    config_add_sections(sections, PROVIDER_COUNT);
+}
+
+int main(int argc, char **argv)
+{
+    const struct command *c;
+    const char *name = argc > 1 ? argv[1] : "";
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    json_init();
+    add_provider_settings();
+    if (strcmp(name, "--version") == 0)
+        name = "version";
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        name = "help";
+    c = find_command(name);
+    if (!c) {
+        if (*name)
+            (void)fprintf(stderr, "hookline: there is no command \"%s\"\n\n", name);
+        print_overview(stderr);
+        return 2;
+    }
+    return c->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,189 @@
+/* operate.c – what an operator runs by hand: migrate and check. */
+#include "base/clock.h"
+#include "command.h"
+#include "config/config.h"
+#include "ingest/keyring.h"
+#include "store/migrate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- migrate ---- */
+
+typedef struct tally {
+    bool dry;
+    bool quiet;
+    int waiting;
+} tally_t;
+
+static void report(void *ctx, const char *file, migration_state_t state, bool ran)
+{
+    static const char *const STATES[] = {
+        [MIGRATION_DONE] = "done",
+        [MIGRATION_PENDING] = "pending",
+        [MIGRATION_CHANGED] = "changed, would run again",
+        [MIGRATION_UNKNOWN] = "not known to this version of hookline; left alone",
+    };
+    tally_t *t = ctx;
+
+    if (!ran && (state == MIGRATION_PENDING || state == MIGRATION_CHANGED))
+        t->waiting++;
+    if (!t->quiet)
+        printf("%-32s %s\n", file, ran ? "ran now" : STATES[state]);
+}
+
+static int complain(const err_t *err)
+{
+    (void)fprintf(stderr, "hookline: %s%s", err->detail, err->detail[strlen(err->detail) - 1] == '\n' ? "" : "\n");
+    if (err->hint[0])
+        (void)fprintf(stderr, "hint: %s\n", err->hint);
+    return 1;
+}
+
+int migrate_command(int argc, char **argv)
+{
+    tally_t tally = {.dry = argc == 2 && strcmp(argv[1], "--status") == 0};
+    err_t err = {.code = ERR_NONE};
+    config_t *config;
+    char *conninfo;
+    bool ok;
+
+    if (argc > 2 || (argc == 2 && !tally.dry)) {
+        (void)fprintf(stderr, "usage: hookline migrate [--status]\n");
+        return 2;
+    }
+    config = config_read(&err);
+    if (!config)
+        return complain(&err);
+    conninfo = mem_strdup(config_text(config, "DATABASE_URL"));
+    ok = migrate_run(conninfo, tally.dry, report, &tally, &err);
+    free(conninfo);
+    config_free(config);
+    if (!ok)
+        return complain(&err);
+    return tally.dry && tally.waiting ? 1 : 0;
+}
+
+/* ---- check ---- */
+
+typedef struct checks {
+    int faults;
+} checks_t;
+
+static void say(checks_t *c, bool ok, const char *what, const char *detail, const char *hint)
+{
+    c->faults += !ok;
+    printf("%s %-14s %s\n", ok ? "ok  " : "FAIL", what, detail);
+    if (hint && *hint)
+        printf("     %-14s -> %s\n", "", hint);
+}
+
+static void check_unknown(void *ctx, const char *name)
+{
+    char detail[200];
+
+    (void)snprintf(detail, sizeof(detail), "%s is set, but hookline has no such setting", name);
+    say(ctx, false, "configuration", detail, "`hookline help configuration` lists every setting");
+}
+
+/* The first secret that turns a provider on. */
+static const char *secret_of(const provider_t *p)
+{
+    for (size_t i = 0; i < p->n_settings; i++)
+        if (p->settings[i].secret)
+            return p->settings[i].name;
+    return "its secret";
+}
+
+static void check_providers(checks_t *c, const config_t *config)
+{
+    err_t err = {.code = ERR_NONE};
+    keyring_t *keys = keyring_new(config, &err);
+    size_t on = 0;
+
+    if (!keys) {
+        say(c, false, "providers", err.detail, err.hint);
+        return;
+    }
+    for (size_t i = 0; i < PROVIDER_COUNT; i++) {
+        bool is_on = keyring_hold(keys, i) != NULL;
+        char hint[120];
+
+        keyring_release(keys);
+        on += is_on;
+        (void)snprintf(hint, sizeof(hint), "set %s to turn it on", secret_of(PROVIDERS[i]));
+        say(c, true, PROVIDERS[i]->name, is_on ? "on" : "off: its routes answer 404", is_on ? NULL : hint);
+    }
+    if (!on)
+        say(c, false, "providers", "none is on: nothing would be accepted", "set the secret of at least one provider");
+    keyring_free(keys);
+}
+
+static void check_public_url(checks_t *c, const config_t *config)
+{
+    if (config_is_set(config, "HOOKLINE_PUBLIC_URL"))
+        say(c, true, "public URL", "set", NULL);
+    else
+        say(c, true, "public URL", "not set: the Host header, or a trusted proxy's word, is used instead",
+            "set HOOKLINE_PUBLIC_URL to what the providers were given: Twilio signs it");
+}
+
+static void check_readable(checks_t *c, const config_t *config, const char *name)
+{
+    str_t path = config_text(config, name);
+    char *file = mem_strdup(path);
+    char detail[300];
+
+    (void)snprintf(detail, sizeof(detail), "%s: %s", name, path.len ? file : "not set");
+    say(c, path.len && access(file, R_OK) == 0, "TLS", detail,
+        path.len && access(file, R_OK) == 0 ? NULL : "certs/make creates development certificates");
+    free(file);
+}
+
+static void check_database(checks_t *c, const config_t *config)
+{
+    tally_t tally = {.dry = true, .quiet = true};
+    err_t err = {.code = ERR_NONE};
+    char *conninfo = mem_strdup(config_text(config, "DATABASE_URL"));
+    bool reached = migrate_run(conninfo, true, report, &tally, &err);
+
+    if (!reached)
+        say(c, false, "database", err.detail,
+            "check DATABASE_URL (or PG*), and that PostgreSQL runs and lets this user in");
+    else if (tally.waiting)
+        say(c, false, "database", "reached, but its schema is behind this program", "run: hookline migrate");
+    else
+        say(c, true, "database", "reached, schema up to date", NULL);
+    free(conninfo);
+}
+
+int check_command(int argc, char **argv)
+{
+    checks_t checks = {0};
+    err_t err = {.code = ERR_NONE};
+    config_t *config;
+
+    (void)argv;
+    if (argc > 1) {
+        (void)fprintf(stderr, "usage: hookline check\n");
+        return 2;
+    }
+    config = config_read(&err);
+    if (!config) {
+        say(&checks, false, "configuration", err.detail, err.hint);
+        return 1;
+    }
+    say(&checks, true, "configuration", "every setting is well-formed", NULL);
+    config_unknown(check_unknown, &checks);
+    check_public_url(&checks, config);
+    check_providers(&checks, config);
+    if (config_is_set(config, "HOOKLINE_TLS_LISTEN")) {
+        check_readable(&checks, config, "HOOKLINE_TLS_CERT");
+        check_readable(&checks, config, "HOOKLINE_TLS_KEY");
+    }
+    check_database(&checks, config);
+    config_free(config);
+    return checks.faults ? 1 : 0;
+}

@@ -1,0 +1,231 @@
+/* serve.c – wires the rooms together, and turns signals into what they mean. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "command.h"
+#include "http/http.h"
+#include "store/migrate.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef struct app {
+    config_t *config;
+    store_t *store;
+    ingest_t *ingest;
+    http_server_t *http;
+} app_t;
+
+/* ---- the wires ---- */
+
+static bool put_into_store(void *ctx, delivery_t *d, err_t *err)
+{
+    return store_put(((app_t *)ctx)->store, d, err);
+}
+
+static void stored(void *ctx, delivery_t *list)
+{
+    ingest_done(((app_t *)ctx)->ingest, list);
+}
+
+static void readiness(void *ctx, http_readiness_t *out)
+{
+    store_state_t state;
+
+    store_state(((app_t *)ctx)->store, &state);
+    out->ready = state.up;
+    (void)snprintf(out->reason, sizeof(out->reason), "database: %s", state.reason);
+}
+
+/* ---- start ---- */
+
+static int complain(const char *what, const err_t *err)
+{
+    (void)fprintf(stderr, "hookline: %s: %s\n", what, err->detail);
+    if (err->hint[0])
+        (void)fprintf(stderr, "hint: %s\n", err->hint);
+    return 1;
+}
+
+static void start_log(const config_t *config)
+{
+    log_level_t level = LOG_INFO;
+    log_format_t format = LOG_AUTO;
+
+    (void)log_level_from(config_text(config, "HOOKLINE_LOG_LEVEL"), &level);
+    (void)log_format_from(config_text(config, "HOOKLINE_LOG_FORMAT"), &format);
+    log_start(level, format);
+}
+
+static void warn_unknown(void *ctx, const char *name)
+{
+    (void)ctx;
+    LOG(LOG_WARN, "unknown setting", log_cstr("name", name),
+        log_cstr("hint", "`hookline help configuration` lists every setting"));
+}
+
+static void say_providers(const app_t *app)
+{
+    for (size_t i = 0; i < PROVIDER_COUNT; i++) {
+        bool on = ingest_provider_is_on(app->ingest, PROVIDERS[i]);
+
+        LOG(LOG_INFO, on ? "provider on" : "provider off", log_cstr("provider", PROVIDERS[i]->name),
+            log_cstr("detail", on ? "" : "no secret is set: its routes answer 404"));
+    }
+}
+
+static void log_migration(void *ctx, const char *file, migration_state_t state, bool ran)
+{
+    (void)ctx;
+    (void)state;
+    if (ran)
+        LOG(LOG_INFO, "migrated", log_cstr("file", file));
+}
+
+static store_t *open_store(app_t *app, const char *conninfo)
+{
+    const config_t *c = app->config;
+    store_options_t options = {
+        .conninfo = conninfo,
+        .pooled = config_bool(c, "HOOKLINE_DATABASE_POOLED"),
+        .connections = (size_t)config_int(c, "HOOKLINE_DATABASE_CONNECTIONS"),
+        .max_batch = (size_t)config_int(c, "HOOKLINE_MAX_BATCH"),
+        .max_queued_bytes = config_int(c, "HOOKLINE_QUEUE_BYTES"),
+        .statement_timeout_us = config_us(c, "HOOKLINE_STATEMENT_TIMEOUT"),
+        .done = stored,
+        .done_ctx = app,
+    };
+
+    return store_open(&options);
+}
+
+static bool start(app_t *app, err_t *err)
+{
+    http_options_t http = {.config = app->config, .readiness = readiness, .readiness_ctx = app};
+    char *conninfo = mem_strdup(config_text(app->config, "DATABASE_URL"));
+    bool ok;
+
+    metric_set(metrics_series(METRIC_BUILD_INFO, "version=\"" HOOKLINE_VERSION "\""), 1);
+    metric_set(metrics_series(METRIC_START_TIME, ""), clock_wall_us() / US_PER_S);
+    config_unknown(warn_unknown, NULL);
+    ok = !config_bool(app->config, "HOOKLINE_MIGRATE") || migrate_run(conninfo, false, log_migration, NULL, err);
+    if (ok)
+        app->ingest = ingest_new(app->config, put_into_store, app, err);
+    if (app->ingest) {
+        say_providers(app);
+        app->store = open_store(app, conninfo);
+        http.ingest = app->ingest;
+        app->http = http_start(&http, err);
+    }
+    free(conninfo);
+    return app->http != NULL;
+}
+
+/* ---- run and stop ---- */
+
+static void reload(app_t *app)
+{
+    err_t err = {.code = ERR_NONE};
+    config_t *fresh = config_read(&err);
+
+    /* Both or neither would need two-phase reloading; each keeps what it has when it cannot use the new. */
+    if (fresh && ingest_reload(app->ingest, fresh, &err) && http_reload_tls(app->http, fresh, &err))
+        LOG_PLAIN(LOG_INFO, "reloaded");
+    else
+        LOG(LOG_ERROR, "not reloaded: the old settings stay", log_cstr("reason", err.detail),
+            log_cstr("hint", err.hint));
+    config_free(fresh);
+}
+
+/* Waits for a signal; 0 when timeout_us passed. Negative: for ever. */
+static int next_signal(const sigset_t *set, int64_t timeout_us)
+{
+    struct timespec wait = {.tv_sec = timeout_us / US_PER_S, .tv_nsec = timeout_us % US_PER_S * 1000};
+    int got;
+
+    do
+        got = timeout_us < 0 ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &wait);
+    while (got < 0 && errno == EINTR);
+    return got < 0 ? 0 : got;
+}
+
+/* What has been started, in the order in which it lets go: the store gives deliveries back to ingest's ports. */
+static void release(app_t *app, int64_t deadline_us)
+{
+    store_close(app->store, deadline_us);
+    http_free(app->http);
+    ingest_free(app->ingest);
+}
+
+/* A second signal while stopping ends at once. */
+static void *end_at_second_signal(void *arg)
+{
+    (void)next_signal(arg, -1);
+    _exit(130);
+}
+
+static int stop(app_t *app, sigset_t *set)
+{
+    int64_t delay_us = config_us(app->config, "HOOKLINE_DRAIN_DELAY");
+    int64_t deadline_us = clock_mono_us() + delay_us + config_us(app->config, "HOOKLINE_DRAIN_DEADLINE");
+    pthread_t second;
+    bool clean;
+
+    LOG(LOG_INFO, "stopping", log_int("drain_delay_ms", delay_us / US_PER_MS));
+    http_begin_drain(app->http);
+    (void)sigdelset(set, SIGHUP);
+    if (delay_us > 0 && next_signal(set, delay_us) != 0)
+        _exit(130);
+    if (pthread_create(&second, NULL, end_at_second_signal, set) == 0)
+        (void)pthread_detach(second);
+    clean = http_stop(app->http, deadline_us);
+    release(app, deadline_us);
+    LOG(LOG_INFO, "stopped", log_cstr("requests", clean ? "all answered" : "some were cut at the deadline"));
+    return 0;
+}
+
+int serve_command(int argc, char **argv)
+{
+    static sigset_t signals; /* outlives this call: the thread that waits for the second signal reads it */
+    app_t app = {.config = NULL};
+    err_t err = {.code = ERR_NONE};
+    int code = 0;
+
+    (void)argv;
+    if (argc > 1) {
+        (void)fprintf(stderr, "hookline serve takes no arguments; settings come from the environment\n");
+        return 2;
+    }
+    /* A batch's memory comes back within milliseconds: giving it to the kernel in between costs microseconds a
+     * delivery. */
+    (void)mallopt(M_TRIM_THRESHOLD, 64 << 20);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    app.config = config_read(&err);
+    if (!app.config)
+        return complain("the configuration cannot be used", &err);
+    start_log(app.config);
+    if (start(&app, &err)) {
+        while (next_signal(&signals, -1) == SIGHUP)
+            reload(&app);
+        code = stop(&app, &signals);
+        log_stop();
+    } else {
+        release(&app, 0);
+        log_stop();
+        code = complain("cannot start", &err);
+    }
+    config_free(app.config);
+    return code;
+}

@@ -1,0 +1,303 @@
+// PostgreSQL that is not there, goes away, hangs, loses answers, or stands behind PgBouncer: nothing that was
+// acknowledged is lost, and what cannot be stored is told to come again.
+
+import assert from 'node:assert/strict';
+import {spawn} from 'node:child_process';
+import {chmodSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import net from 'node:net';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {after, before, test} from 'node:test';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {CALLS, phoneNumber, twilioCall} from './lib/calls.mjs';
+import {connect, createDatabase} from './lib/database.mjs';
+import {runHookline, SANITIZED, startHookline} from './lib/hookline.mjs';
+import {missing, startLoad} from './lib/load.mjs';
+import {proxyTo} from './lib/proxy.mjs';
+import {inParallel} from './lib/random.mjs';
+import {assertSameRows, rowsByCall, withoutIds} from './lib/rows.mjs';
+import {get, getJson, send} from './lib/send.mjs';
+import {inTurn, until} from './lib/wait.mjs';
+
+const ENOUGH = SANITIZED ? 100 : 400;
+
+let database;
+
+before(async () => {
+    database = await createDatabase();
+});
+
+after(async () => {
+    await database?.drop();
+});
+
+const isReady = async (hookline) => (await get(hookline.url, '/readyz')).status === 200;
+
+function assertComeAgain(reply) {
+    assert.equal(reply.status, 503);
+    assert.equal(reply.headers['retry-after'], '1');
+}
+
+test('without PostgreSQL at start it serves, says so, and is ready once PostgreSQL is there', async (t) => {
+    const proxy = await proxyTo(database.url);
+    await proxy.close();
+    const hookline = await startHookline({DATABASE_URL: proxy.url}, {ready: false});
+    t.after(() => inTurn(hookline.end, proxy.close));
+
+    const ready = await getJson(hookline.url, '/readyz');
+    assert.equal(ready.status, 503);
+    assert.match(JSON.stringify(ready.json), /database|postgres/i);
+    assert.equal((await get(hookline.url, '/livez')).status, 200);
+    const call = twilioCall('no database');
+    assertComeAgain(await send(hookline.url, call.events[4].sign()));
+    assertComeAgain(await send(hookline.url, call.events[4].sign()));
+    const metrics = await hookline.metrics();
+    assert.equal(metrics.sum('hookline_database_up'), 0);
+    assert.equal(metrics.sum('hookline_deliveries_total'), 0);
+    // A forgery is refused all the same, not told to come again.
+    const forged = call.events[4].sign({token: 'ffeeddccbbaa99887766554433221100'});
+    assert.equal((await send(hookline.url, forged)).status, 401);
+
+    await proxy.listen();
+    await until('ready', () => isReady(hookline));
+    assert.equal((await send(hookline.url, call.events[4].sign())).status, 204);
+    assert.deepEqual(await missing(database, new Map([[call.callSid, 1]])), []);
+    assert.equal((await hookline.metrics()).sum('hookline_database_up'), 1);
+});
+
+test('a database without the schema is said to be so, and works once it is migrated', async (t) => {
+    const bare = await createDatabase({migrate: false});
+    const hookline = await startHookline({DATABASE_URL: bare.url}, {ready: false});
+    t.after(() => inTurn(hookline.end, bare.drop));
+    const call = twilioCall('no schema');
+    assertComeAgain(await send(hookline.url, call.events[4].sign()));
+    await until('/readyz says that the schema is missing', async () => {
+        const ready = await getJson(hookline.url, '/readyz');
+        assert.equal(ready.status, 503);
+        return /migrate|schema/.test(JSON.stringify(ready.json));
+    });
+
+    const {code, stderr} = runHookline(['migrate'], {DATABASE_URL: bare.url});
+    assert.equal(code, 0, stderr);
+    await until('ready', () => isReady(hookline));
+    assert.equal((await send(hookline.url, call.events[4].sign())).status, 204);
+    assert.deepEqual(await missing(bare, new Map([[call.callSid, 1]])), []);
+});
+
+test('connections that are ended under load lose nothing', async (t) => {
+    const hookline = await startHookline({DATABASE_URL: database.url, HOOKLINE_COMMIT_DEADLINE: 20});
+    t.after(hookline.end);
+    const load = startLoad(t, [hookline.url], {name: 'terminated'});
+    let ended = 0;
+    for (let i = 0; i < 8; i++) {
+        const sofar = load.acknowledged.size;
+        await until('progress', () => load.acknowledged.size >= sofar + ENOUGH / 8);
+        ended += await database.value(
+            `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+             WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()`,
+        );
+    }
+    const sofar = load.acknowledged.size;
+    await until('progress', () => load.acknowledged.size >= sofar + 20);
+    await load.stop();
+    assert.ok(ended >= 8, `${ended} connections were ended`);
+    assert.deepEqual(await missing(database, load.acknowledged), []);
+    for (const reply of load.refused) assertComeAgain(reply);
+    assert.ok((await hookline.metrics()).sum('hookline_database_connections_lost_total') >= 8);
+});
+
+test('an answer of PostgreSQL that is lost does no harm: the batch is sent again, and is there once', async (t) => {
+    const proxy = await proxyTo(database.url);
+    const hookline = await startHookline({DATABASE_URL: proxy.url, HOOKLINE_COMMIT_DEADLINE: 20});
+    t.after(() => inTurn(hookline.end, proxy.close));
+    const load = startLoad(t, [hookline.url], {name: 'lost answer'});
+    for (let i = 0; i < 10; i++) {
+        const sofar = load.acknowledged.size;
+        await until('progress', () => load.acknowledged.size >= sofar + ENOUGH / 20);
+        const connections = proxy.connections();
+        proxy.dropAnswers();
+        await until('a cut connection', () => proxy.connections() < Math.max(connections, 1));
+        proxy.dropAnswers(false);
+    }
+    const sofar = load.acknowledged.size;
+    await until('progress', () => load.acknowledged.size >= sofar + 20);
+    await load.stop();
+    assert.deepEqual(await missing(database, load.acknowledged), []);
+});
+
+test('PostgreSQL that hangs: 503 when the commit deadline has passed, and no delivery is lost when it wakes', async (t) => {
+    const proxy = await proxyTo(database.url);
+    const hookline = await startHookline({DATABASE_URL: proxy.url, HOOKLINE_COMMIT_DEADLINE: 1});
+    t.after(() => inTurn(hookline.end, proxy.close));
+    proxy.hold();
+    const call = twilioCall('hanging');
+    const began = performance.now();
+    const reply = await send(hookline.url, call.events[4].sign());
+    const took = performance.now() - began;
+    assertComeAgain(reply);
+    assert.ok(took >= 900 && took < 4000, `it took ${took} ms`);
+    assert.equal((await get(hookline.url, '/livez')).status, 200);
+
+    proxy.release();
+    await until('ready', () => isReady(hookline), 30_000);
+    assert.equal((await send(hookline.url, call.events[4].sign())).status, 204);
+    assert.deepEqual(await missing(database, new Map([[call.callSid, 1]])), []);
+});
+
+test('a table that is locked holds deliveries up, not the server; afterwards all are stored', async (t) => {
+    const hookline = await startHookline({DATABASE_URL: database.url, HOOKLINE_COMMIT_DEADLINE: 15});
+    t.after(hookline.end);
+    const locker = await connect(database.url);
+    t.after(() => locker.end());
+    await locker.query('BEGIN; LOCK TABLE voice_calls IN ACCESS EXCLUSIVE MODE');
+    const calls = Array.from({length: 20}, (_, i) => twilioCall(`locked-${i}`));
+    const replies = Promise.all(calls.map((call) => send(hookline.url, call.events[4].sign())));
+    await sleep(500);
+    assert.equal((await get(hookline.url, '/livez')).status, 200);
+    assert.ok((await hookline.metrics()).sum('hookline_queue_deliveries') > 0);
+    await locker.query('ROLLBACK');
+    for (const reply of await replies) assert.equal(reply.status, 204);
+    assert.deepEqual(await missing(database, new Map(calls.map((call) => [call.callSid, 1]))), []);
+});
+
+test('a client that leaves before the answer costs nothing, and its delivery is stored', async (t) => {
+    const hookline = await startHookline({DATABASE_URL: database.url, HOOKLINE_COMMIT_DEADLINE: 15});
+    t.after(hookline.end);
+    const locker = await connect(database.url);
+    t.after(() => locker.end());
+    await locker.query('BEGIN; LOCK TABLE voice_calls IN ACCESS EXCLUSIVE MODE');
+    const calls = Array.from({length: 20}, (_, i) => twilioCall(`left-${i}`));
+    for (const call of calls) {
+        const {path, headers, body} = call.events[4].sign();
+        const head = Object.entries(headers)
+            .map(([name, value]) => `${name}: ${value}\r\n`)
+            .join('');
+        const socket = net.connect(hookline.port, '127.0.0.1');
+        socket.on('error', () => {});
+        socket.write(`POST ${path} HTTP/1.1\r\nHost: x\r\n${head}Content-Length: ${body.length}\r\n\r\n${body}`, () =>
+            setTimeout(() => socket.destroy(), 100),
+        );
+    }
+    const queued = async () => (await hookline.metrics()).sum('hookline_queue_deliveries');
+    await until('all are queued', async () => (await queued()) === calls.length, 5000);
+    await sleep(200);
+    await locker.query('ROLLBACK');
+    await until(
+        'all are stored',
+        async () => (await missing(database, new Map(calls.map((c) => [c.callSid, 1])))).length === 0,
+    );
+    assert.equal((await send(hookline.url, twilioCall('after').events[4].sign())).status, 204);
+});
+
+// ---- PgBouncer ----
+
+test('through PgBouncer in transaction mode every provider works, and the rows are the same', async (t) => {
+    const bouncer = await startBouncer(database.url);
+    t.after(bouncer.stop);
+    const pooled = {DATABASE_URL: bouncer.url, HOOKLINE_DATABASE_POOLED: 1};
+    const hooklines = [
+        await startHookline(pooled),
+        await startHookline(pooled),
+        await startHookline({DATABASE_URL: database.url}),
+    ];
+    t.after(() => inTurn(...hooklines.map((hookline) => hookline.end)));
+
+    const told = [];
+    for (const provider of Object.keys(CALLS))
+        for (let i = 0; i < 9; i++)
+            told.push(CALLS[provider](`bounced-${i}`, {customer: phoneNumber(500 + told.length)}));
+    await inParallel(9, told, async (call, i) => {
+        for (const event of call.events) {
+            const reply = await send(hooklines[i % 3].url, await event.sign());
+            assert.equal(Math.floor(reply.status / 100), 2, `${event.name}: ${reply.status} ${reply.body}`);
+        }
+    });
+    const rows = await rowsByCall(database);
+    for (const provider of Object.keys(CALLS)) {
+        const calls = told.filter((call) => call.provider === provider);
+        const [pooledRows, alsoPooled, directRows] = calls.map((call) =>
+            withoutIds(rows.get(call.providerCallId), call.ids),
+        );
+        assert.equal(directRows.voice_calls.length, 1);
+        assertSameRows(pooledRows, directRows, provider);
+        assertSameRows(alsoPooled, directRows, provider);
+    }
+
+    // What it counts on must not be the session: the same server connection serves several hooklines.
+    const load = startLoad(t, [hooklines[0].url, hooklines[1].url], {name: 'bounced'});
+    await until('load', () => load.acknowledged.size >= ENOUGH);
+    await database.rows(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()`,
+    );
+    const sofar = load.acknowledged.size;
+    await until('load', () => load.acknowledged.size >= sofar + 50);
+    await load.stop();
+    assert.deepEqual(await missing(database, load.acknowledged), []);
+});
+
+/** A PgBouncer of our own: transaction mode, two server connections. It refuses to run as root. */
+async function startBouncer(databaseUrl) {
+    const target = new URL(databaseUrl);
+    const folder = mkdtempSync(join(tmpdir(), 'pgbouncer-'));
+    const port = await freePort();
+    const users = join(folder, 'users');
+    const settings = join(folder, 'pgbouncer.ini');
+    chmodSync(folder, 0o755);
+    writeFileSync(users, `"${target.username}" "${target.password}"\n`);
+    writeFileSync(
+        settings,
+        `[databases]
+* = host=${target.hostname} port=${target.port}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = ${users}
+pool_mode = transaction
+default_pool_size = 2
+server_login_retry = 1
+ignore_startup_parameters = extra_float_digits,options
+`,
+    );
+    const user = process.env.TEST_UNPRIVILEGED_USER;
+    const as = user ? [`--reuid=${user}`, `--regid=${user}`, '--init-groups'] : [];
+    if (user) for (const file of [users, settings]) chmodSync(file, 0o644);
+    const child = spawn('setpriv', [...as, '--pdeathsig', 'KILL', '--', 'pgbouncer', settings], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let log = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (log += text));
+    const gone = new Promise((resolve) => child.on('close', resolve));
+    const url = new URL(databaseUrl);
+    url.port = port;
+    try {
+        await until('PgBouncer answers', () =>
+            connect(url.href).then(
+                (client) => client.end().then(() => true),
+                () => false,
+            ),
+        );
+    } catch (error) {
+        child.kill('SIGKILL');
+        throw new Error(`${error.message}\n${log}`);
+    }
+    return {
+        url: url.href,
+        stop: async () => {
+            child.kill('SIGKILL');
+            await gone;
+            rmSync(folder, {recursive: true, force: true});
+        },
+    };
+}
+
+function freePort() {
+    return new Promise((resolve) => {
+        const server = net.createServer().listen(0, '127.0.0.1', () => {
+            const {port} = server.address();
+            server.close(() => resolve(port));
+        });
+    });
+}

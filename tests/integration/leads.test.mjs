@@ -1,0 +1,93 @@
+// Leads and calls find each other by E.164 number, whichever comes first, and whoever writes: hookline, an operator in
+// psql, an older application. leads.call_sid is the linked call with the greatest (by hand, started_at, call id).
+
+import assert from 'node:assert/strict';
+import {after, afterEach, before, test} from 'node:test';
+import {createDatabase} from './lib/database.mjs';
+import {twilioCall} from './lib/calls.mjs';
+import {startHookline} from './lib/hookline.mjs';
+import {send} from './lib/send.mjs';
+import {inTurn} from './lib/wait.mjs';
+
+const NUMBER = '+12025550143';
+
+let database;
+let hookline;
+
+before(async () => {
+    database = await createDatabase();
+    hookline = await startHookline({DATABASE_URL: database.url});
+});
+after(() => inTurn(() => hookline?.end(), () => database?.drop()));
+afterEach(() => database.client.query('DELETE FROM leads; DELETE FROM voice_calls'));
+
+const addLead = (name, phone) => database.value('INSERT INTO leads (name, phone) VALUES ($1, $2) RETURNING id', [name, phone]);
+const addCall = (sid, startedAt, number = NUMBER) =>
+    database.value(
+        `INSERT INTO voice_calls (provider, provider_call_id, call_sid, customer_number, started_at)
+         VALUES ('twilio', $1, $1, $2, $3) RETURNING id`,
+        [sid, number, startedAt],
+    );
+const sids = async () => Object.fromEntries((await database.rows('SELECT name, call_sid FROM leads')).map((l) => [l.name, l.call_sid]));
+
+test('a call that hookline stores is linked in the same transaction, and the lead counts as contacted', async () => {
+    await addLead('ada', '+1 (202) 555-0143');
+    const call = twilioCall('leads-1', {customer: NUMBER});
+    for (const event of call.events) {
+        const {status} = await send(hookline.url, await event.sign());
+        assert.ok(status >= 200 && status < 300, `${status}`);
+        const lead = await database.row('SELECT call_sid, lead_status FROM leads');
+        assert.equal(lead.call_sid, call.callSid);
+        assert.equal(lead.lead_status, 'contacted');
+    }
+    assert.equal(await database.value('SELECT count(*)::int FROM lead_calls WHERE learned_by = $1 AND NOT ambiguous', ['number']), 1);
+});
+
+test('a lead that appears later is linked to the calls that were there', async () => {
+    await addCall('CA1', '2026-01-01');
+    await addCall('CA2', '2026-01-02');
+    await addLead('ada', '001 202 555 0143');
+    assert.deepEqual(await sids(), {ada: 'CA2'});
+});
+
+test('a number that several leads share chooses none of them, and again one when it is hers alone', async () => {
+    await addCall('CA1', '2026-01-01');
+    await addLead('ada', NUMBER);
+    const twin = await addLead('twin', 'tel:+1-202-555-0143');
+    assert.deepEqual(await sids(), {ada: null, twin: null});
+    assert.equal(await database.value('SELECT bool_and(ambiguous) FROM lead_calls'), true);
+    await database.client.query('UPDATE leads SET phone = $1 WHERE id = $2', ['+12025550199', twin]);
+    assert.deepEqual(await sids(), {ada: 'CA1', twin: null});
+    await database.client.query('UPDATE leads SET phone = $1 WHERE id = $2', [NUMBER, twin]);
+    assert.deepEqual(await sids(), {ada: null, twin: null});
+    await database.client.query('DELETE FROM leads WHERE id = $1', [twin]);
+    assert.deepEqual(await sids(), {ada: 'CA1'});
+});
+
+test('a link by hand outweighs one by number, until it is taken back', async () => {
+    await addCall('CA1', '2026-01-01');
+    const second = await addCall('CA2', '2026-01-02');
+    await addLead('ada', NUMBER);
+    const bob = await addLead('bob', '+12025550199');
+    await database.client.query("INSERT INTO lead_calls (lead_id, call_id, learned_by) VALUES ($1, $2, 'hand')", [bob, second]);
+    assert.deepEqual(await sids(), {ada: 'CA1', bob: 'CA2'});
+    await database.client.query("DELETE FROM lead_calls WHERE learned_by = 'hand'");
+    assert.deepEqual(await sids(), {ada: 'CA2', bob: null});
+});
+
+test('a call whose start becomes known may become the most recent', async () => {
+    await addLead('ada', NUMBER);
+    const first = await addCall('CA1', null);
+    await addCall('CA2', '2026-01-02');
+    assert.deepEqual(await sids(), {ada: 'CA2'});
+    await database.client.query('UPDATE voice_calls SET started_at = $1 WHERE id = $2', ['2026-02-01', first]);
+    assert.deepEqual(await sids(), {ada: 'CA1'});
+});
+
+test('numbers without a country, and what is no number, link to nothing', async () => {
+    await addCall('CA1', '2026-01-01');
+    for (const phone of ['2025550143', 'anonymous', 'client:ada', '', null, '+0202555'])
+        assert.equal(await database.value('SELECT hookline_e164($1)', [phone]), null, `${phone}`);
+    await addLead('ada', '202-555-0143');
+    assert.deepEqual(await sids(), {ada: null});
+});

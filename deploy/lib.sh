@@ -74,7 +74,9 @@ install_missing() {
 
 # build_preset PRESET TARGET… – configures where needed, builds, and keeps silent unless something is wrong.
 build_preset() {
-    quietly "Building ${*:2} ($1)" configure_and_build "$@"
+    local what=${*:2}
+    (($# <= 4)) || what="$(($# - 1)) targets"
+    quietly "Building $what ($1)" configure_and_build "$@"
 }
 
 configure_and_build() (

@@ -145,10 +145,10 @@ test('PostgreSQL that hangs: 503 when the commit deadline has passed, and no del
 });
 
 test('a table that is locked holds deliveries up, not the server; afterwards all are stored', async (t) => {
-    const hookline = await startHookline({DATABASE_URL: database.url, HOOKLINE_COMMIT_DEADLINE: 15});
-    t.after(hookline.end);
     const locker = await connect(database.url);
     t.after(() => locker.end());
+    const hookline = await startHookline({DATABASE_URL: database.url, HOOKLINE_COMMIT_DEADLINE: 15});
+    t.after(hookline.end);
     await locker.query('BEGIN; LOCK TABLE voice_calls IN ACCESS EXCLUSIVE MODE');
     const calls = Array.from({length: 20}, (_, i) => twilioCall(`locked-${i}`));
     const replies = Promise.all(calls.map((call) => send(hookline.url, call.events[4].sign())));
@@ -161,10 +161,10 @@ test('a table that is locked holds deliveries up, not the server; afterwards all
 });
 
 test('a client that leaves before the answer costs nothing, and its delivery is stored', async (t) => {
-    const hookline = await startHookline({DATABASE_URL: database.url, HOOKLINE_COMMIT_DEADLINE: 15});
-    t.after(hookline.end);
     const locker = await connect(database.url);
     t.after(() => locker.end());
+    const hookline = await startHookline({DATABASE_URL: database.url, HOOKLINE_COMMIT_DEADLINE: 15});
+    t.after(hookline.end);
     await locker.query('BEGIN; LOCK TABLE voice_calls IN ACCESS EXCLUSIVE MODE');
     const calls = Array.from({length: 20}, (_, i) => twilioCall(`left-${i}`));
     for (const call of calls) {

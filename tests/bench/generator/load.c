@@ -182,7 +182,7 @@ static void count_answer(load_t *l, const conn_t *c, const answer_t *a)
         return;
     }
     r->acknowledged++;
-    if (l->phase == PHASE_COUNTING)
+    if (l->phase == PHASE_COUNTING && (l->options->rate == 0 || c->counted_us >= l->begin_us))
         r->latency_us[r->answered++] = (uint32_t)(clock_mono_us() - c->counted_us);
 }
 
@@ -238,9 +238,12 @@ static void send_what_is_due(load_t *l, int64_t now_us)
     }
 }
 
+/* In an open loop the schedule begins anew: what piled up before the server was warm is not held against it. */
 static void begin_counting(load_t *l, int64_t now_us)
 {
     l->phase = PHASE_COUNTING;
+    if (l->options->rate > 0)
+        l->first_us += now_us - due_us(l, l->next);
     l->begin_us = now_us;
     l->end_us = now_us + l->options->run_us;
     l->cpu_begin_us = cpu_us();

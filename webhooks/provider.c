@@ -1,5 +1,7 @@
 #include "provider.h"
 
+#include <stdarg.h>
+
 static char plain(char c)
 {
     return c == '-' ? '_' : c;
@@ -24,6 +26,19 @@ const provider_t *provider_find(str_t name)
         if (same_name(name, PROVIDERS[i]->name))
             return PROVIDERS[i];
     return NULL;
+}
+
+void hook_explain(const hook_request_t *r, const char *format, ...)
+{
+    va_list args;
+
+    if (!r->explain)
+        return;
+    if (r->explain->len)
+        buf_add(r->explain, STR("; "));
+    va_start(args, format);
+    buf_vprintf(r->explain, format, args);
+    va_end(args);
 }
 
 str_t hook_header(const hook_request_t *r, const char *lower_case_name)

@@ -35,22 +35,37 @@ typedef struct hook_request {
     str_t target; /* the raw request target, path and query, exact bytes */
     const header_t *headers;
     size_t n_headers;
+    bool is_get;        /* parameters are in the query, and there is no body */
+    str_t path_secret;  /* on a route with ROUTE_SECRET: the segment after its path, raw; absent where there is none */
     str_t body;         /* raw bytes */
-    const form_t *form; /* the body's parameters where the content type is a form; else NULL */
+    const form_t *form; /* the parameters of a form, or of a GET's query; else NULL */
     /* Where the sender may have thought it was sending, best first: scheme://host[:port][/prefix], no final slash. The
      * configured public URL, then a trusted proxy's word, then our own scheme and Host. */
     str_t origins[HOOK_MAX_ORIGINS];
     size_t n_origins;
     int64_t now_us; /* wall clock */
+    buf_t *explain; /* HOOKLINE_EXPLAIN_SIGNATURES: where verify writes what it tries (see hook_explain); NULL: off */
 } hook_request_t;
 str_t hook_header(const hook_request_t *r, const char *lower_case_name); /* the first; absent if there is none */
+/* One thing that verify tried: "URL https://… with token 1 of 2: no". It is logged when the request is refused. Never a
+ * secret, nor a signature that we made: who reads the log could use it. Nothing happens while explaining is off. */
+void hook_explain(const hook_request_t *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-typedef enum { BODY_FORM = 1, BODY_JSON = 2 } body_kind_t;
+/* BODY_QUERY: a GET, whose parameters are in its query (Twilio, where an operator chose that method). */
+typedef enum { BODY_FORM = 1, BODY_JSON = 2, BODY_QUERY = 4 } body_kind_t;
+
+typedef enum {
+    ROUTE_SECRET = 1,  /* the path goes on: "/" and one segment, a secret that is the sender's only proof. It is masked
+                          in  logs. Without it, or with a wrong one, the request is the route's all the same, and verify
+                          refuses it */
+    ROUTE_BROWSER = 2, /* a browser may send: OPTIONS is answered (CORS), every answer may be read by any page */
+} route_trait_t;
 
 typedef struct hook_route {
     const char *name; /* "events", "voice" … : label in metrics, delivery_t.route */
     const char *path; /* exact, e.g. "/webhooks/twilio/voice" */
     int bodies;       /* body_kind_t, or-ed: what is accepted; 415 for others */
+    int traits;       /* route_trait_t, or-ed */
 } hook_route_t;
 
 typedef struct hook_reply {
@@ -103,6 +118,8 @@ typedef struct provider {
     /* Where the body is signed by the URL too: what to add to its query for this body ("bodySHA256=…"), before signing
      * and sending. Absent, or NULL: nothing. */
     str_t (*query)(body_kind_t kind, str_t body, arena_t *a);
+    /* For routes with ROUTE_SECRET: the newest secret, to be put behind their path. Absent, or NULL: there is none. */
+    str_t (*path_secret)(const void *keys);
     /* The provider's account that these keys belong to, for samples that name one. Absent, or NULL: not known. */
     str_t (*account)(const void *keys);
     const hook_sample_t *samples;

@@ -1,6 +1,7 @@
 #include "secret.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void release(str_t s)
 {
@@ -26,6 +27,19 @@ static hmac_key_t *decoded_key(str_t text, const secret_use_t *use, err_t *err)
     return key;
 }
 
+#define LEAST_IN_PATH 16
+
+static bool fits_a_path(str_t text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.base[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-_.~", c)))
+            return false;
+    }
+    return text.len >= LEAST_IN_PATH;
+}
+
 static bool add_one(secrets_t *list, str_t name, str_t text, const secret_use_t *use, err_t *err)
 {
     secret_t s = {.key = NULL};
@@ -33,6 +47,12 @@ static bool add_one(secrets_t *list, str_t name, str_t text, const secret_use_t 
     if (list->count == SECRETS_MAX)
         return err_set(err, ERR_CONFIG, "%s: more than %d values; two are enough to change one for another",
                        use->setting, SECRETS_MAX);
+    if (use->in_path && !fits_a_path(text)) {
+        err_set(err, ERR_CONFIG,
+                "%s: expected at least %d letters, digits, '-' or '_', as it becomes part of an address", use->setting,
+                LEAST_IN_PATH);
+        return err_hint(err, "`openssl rand -hex 24` makes a good one");
+    }
     if (use->signs) {
         s.key = use->is_base64 ? decoded_key(text, use, err) : hmac_key_new(use->digest, text);
         if (!s.key)

@@ -26,6 +26,7 @@ typedef struct secret_use {
     bool signs;          /* make a key of it */
     digest_t digest;     /* with this digest */
     bool is_base64;      /* the text is the base64 of the key's bytes */
+    bool in_path;        /* it stands in a path: letters, digits, '-', '_', '.' and '~', at least 16 of them */
 } secret_use_t;
 
 /* Adds the values of a list separated by commas; blanks around them, and empty ones, do not count. False with

@@ -40,11 +40,24 @@ void facts_init(facts_t *list, arena_t *arena)
     *list = (facts_t){.arena = arena};
 }
 
+void facts_about(facts_t *list, str_t provider)
+{
+    list->provider = provider;
+}
+
+str_t fact_session_call(arena_t *a, str_t session)
+{
+    const str_t parts[] = {STR(FACT_SESSION_PREFIX), session};
+
+    return arena_concat(a, parts, COUNT(parts));
+}
+
 static fact_t *add(facts_t *list, fact_kind_t kind, str_t call_id, str_t key)
 {
     fact_t *f = arena_zalloc(list->arena, sizeof(*f) + FACT_TABLES[kind].count * sizeof(cell_t));
 
     f->kind = kind;
+    f->provider = list->provider;
     f->call_id = call_id;
     f->key = key;
     if (list->last)
@@ -58,7 +71,8 @@ static fact_t *add(facts_t *list, fact_kind_t kind, str_t call_id, str_t key)
 static fact_t *find_or_add(facts_t *list, fact_kind_t kind, str_t call_id, str_t key)
 {
     for (fact_t *f = list->first; f; f = f->next)
-        if (f->kind == kind && str_eq(f->key, key) && str_eq(f->call_id, call_id))
+        if (f->kind == kind && str_eq(f->key, key) && str_eq(f->call_id, call_id) &&
+            str_eq(f->provider, list->provider))
             return f;
     return add(list, kind, call_id, key);
 }

@@ -21,6 +21,9 @@ typedef int64_t version_t;
 typedef enum { RANK_INFERRED = 1, RANK_EVENT = 2, RANK_REPORT = 3, RANK_HAND = 4 } rank_t;
 version_t version_of(rank_t rank, int64_t clock_us); /* TIME_NONE and what is before 1970 count as 0 */
 
+/* The clock of CALL_TRANSCRIPT_SOURCE where lines are heard live, with RANK_EVENT: which source is the better one. */
+typedef enum { LIVE_GATHERED = 1, LIVE_HEARD = 2, LIVE_BRIDGED = 3 } hearing_t;
+
 typedef enum { COLUMN_TEXT, COLUMN_INT, COLUMN_TIME, COLUMN_BOOL, COLUMN_NUMERIC, COLUMN_JSON } column_type_t;
 typedef enum {
     MERGE_GREATEST, /* greatest version; then the greatest value (text by bytes, true over false) */
@@ -62,7 +65,16 @@ typedef struct column {
     X(CALL_AGENT_NAME, "agent_name", TEXT, GREATEST)                                                                   \
     X(CALL_AI_AGENT_USED, "ai_agent_used", BOOL, GREATEST)                                                             \
     X(CALL_ANSWERED_BY, "answered_by", TEXT, GREATEST)                                                                 \
-    X(CALL_METADATA, "metadata", JSON, GREATEST)
+    X(CALL_METADATA, "metadata", JSON, GREATEST)                                                                       \
+    X(CALL_RECORDING, "recording", JSON, GREATEST) /* id, seconds, bytes, channels … of recording_url */             \
+    X(CALL_CUSTOMER_NAME, "customer_name", TEXT, GREATEST)                                                             \
+    X(CALL_CUSTOMER_EMAIL, "customer_email", TEXT, GREATEST)                                                           \
+    X(CALL_FORWARDED_FROM, "forwarded_from", TEXT, GREATEST)                                                           \
+    X(CALL_TRANSFERRED_TO, "transferred_to", TEXT, GREATEST) /* number, SIP address or assistant */                    \
+    X(CALL_SENTIMENT, "sentiment", TEXT, GREATEST)           /* the provider's word */                                 \
+    X(CALL_ANALYSIS, "analysis", JSON, GREATEST)             /* the provider's evaluation of the call, as it came */   \
+    X(CALL_EXTRACTED, "extracted_fields", JSON, GREATEST)    /* what the provider drew from it, untouched */           \
+    X(CALL_CONFIRMED, "confirmed", BOOL, GREATEST)           /* false: only unsigned requests told of it so far */
 
 /* call_participants */
 #define PARTICIPANT_COLUMNS(X)                                                                                         \
@@ -120,6 +132,7 @@ typedef struct cell {
 typedef struct fact {
     struct fact *next;
     fact_kind_t kind;
+    str_t provider; /* whose call it is; absent: the delivery's own provider */
     str_t call_id;  /* the provider's id of the call */
     str_t key;      /* participant: the provider's id of this stay; message: its key within the call; call: absent */
     cell_t cells[]; /* FACT_TABLES[kind].count of them */
@@ -130,8 +143,18 @@ typedef struct facts {
     arena_t *arena;
     fact_t *first;
     fact_t *last;
+    str_t provider; /* see facts_about */
 } facts_t;
 void facts_init(facts_t *list, arena_t *arena);
+
+/* From here on facts are added about another provider's calls (an agent reports on a LiveKit room); absent: about the
+ * delivery's own. provider: its name as stored, in lower case. */
+void facts_about(facts_t *list, str_t provider);
+
+/* The call_id of a call of which only the session's name is known: its row waits until the provider's own id for that
+ * session is heard of, and then becomes that call's. */
+#define FACT_SESSION_PREFIX "session:"
+str_t fact_session_call(arena_t *a, str_t session);
 
 /* The two find the fact with that key in the list, or add an empty one. */
 fact_t *fact_call(facts_t *list, str_t call_id);

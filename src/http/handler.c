@@ -58,6 +58,11 @@ static bool is_sound(request_t *r, head_t *head)
     return true;
 }
 
+static bool method_is(const request_t *r, str_t name)
+{
+    return str_eq((str_t){r->h2o->method.base, r->h2o->method.len}, name);
+}
+
 /* ---- a provider's route ---- */
 
 static void on_answer(void *ctx, const ingest_answer_t *answer)
@@ -82,6 +87,7 @@ static void take_in(request_t *r, const fields_t *fields, const head_t *head)
                                 .forwarded_proto = fields->forwarded_proto,
                                 .forwarded_host = fields->forwarded_host};
     hook_request_t hook = {.target = {req->path.base, req->path.len},
+                           .is_get = method_is(r, STR("GET")),
                            .headers = fields->all,
                            .n_headers = fields->count,
                            .body = {req->entity.base, req->entity.len},
@@ -98,11 +104,6 @@ static void take_in(request_t *r, const fields_t *fields, const head_t *head)
 
 /* ---- from h2o, and back to it ---- */
 
-static bool method_is(const request_t *r, str_t name)
-{
-    return str_eq((str_t){r->h2o->method.base, r->h2o->method.len}, name);
-}
-
 static void dispatch(request_t *r, const fields_t *fields, const head_t *head)
 {
     const http_server_t *s = r->conn->loop->server;
@@ -116,10 +117,14 @@ static void dispatch(request_t *r, const fields_t *fields, const head_t *head)
             respond_error(r, ERR_METHOD);
         return;
     case ROUTE_AUTH_PROVIDER:
-        if (method_is(r, STR("POST")))
+        if (method_is(r, STR("POST")) || (method_is(r, STR("GET")) && route->hook->bodies & BODY_QUERY))
             take_in(r, fields, head);
+        else if (!ingest_provider_is_on(s->ingest, route->provider))
+            respond_error(r, ERR_PROVIDER_OFF);
+        else if (method_is(r, STR("OPTIONS")) && route->hook->traits & ROUTE_BROWSER)
+            respond(r, &(response_t){.status = 204, .preflight = true});
         else
-            respond_error(r, ingest_provider_is_on(s->ingest, route->provider) ? ERR_METHOD : ERR_PROVIDER_OFF);
+            respond_error(r, ERR_METHOD);
         return;
     case ROUTE_AUTH_NOTHING:
         break;

@@ -40,6 +40,7 @@ typedef struct response {
     str_t body;         /* copied */
     const char *allow;  /* NULL: no Allow */
     bool retry;         /* Retry-After: 1 */
+    bool preflight;     /* says what a browser may send (CORS) */
 } response_t;
 
 /* request.c: its beginning and its end */

@@ -49,16 +49,35 @@ static void add_field(h2o_req_t *req, const h2o_token_t *token, str_t value)
     h2o_add_header(&req->pool, &req->res.headers, token, NULL, value.base, value.len);
 }
 
+static void add_named(h2o_req_t *req, const char *name, str_t value)
+{
+    h2o_add_header_by_str(&req->pool, &req->res.headers, name, strlen(name), 0, NULL, value.base, value.len);
+}
+
+/* The secret is in the address, and no cookie is asked for: any page may send, as the provider's own does from its
+ * user's browser (fetch.spec.whatwg.org, "CORS protocol"). */
+static void add_cors_fields(h2o_req_t *req, bool preflight)
+{
+    add_named(req, "access-control-allow-origin", STR("*"));
+    if (!preflight)
+        return;
+    add_named(req, "access-control-allow-methods", STR("POST, OPTIONS"));
+    add_named(req, "access-control-allow-headers", STR("Content-Type"));
+    add_named(req, "access-control-max-age", STR("600"));
+}
+
 void response_add_fields(request_t *r, const response_t *what)
 {
     h2o_req_t *req = r->h2o;
 
-    h2o_vector_reserve(&req->pool, &req->res.headers, 6);
+    h2o_vector_reserve(&req->pool, &req->res.headers, 9);
     if (what->content_type.len)
         add_field(req, H2O_TOKEN_CONTENT_TYPE, what->content_type);
     add_field(req, H2O_TOKEN_CACHE_CONTROL, STR("no-store"));
     if (what->allow)
         add_field(req, H2O_TOKEN_ALLOW, str_from(what->allow));
+    if (r->route->hook && r->route->hook->traits & ROUTE_BROWSER)
+        add_cors_fields(req, what->preflight);
     if (what->retry)
         add_field(req, H2O_TOKEN_RETRY_AFTER, STR("1"));
     h2o_add_header_by_str(&req->pool, &req->res.headers, "x-request-id", sizeof("x-request-id") - 1, 0, NULL, r->id,

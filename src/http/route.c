@@ -29,6 +29,13 @@ struct routes {
     size_t count;
 };
 
+static const char *methods_of(const hook_route_t *hook)
+{
+    if (hook->traits & ROUTE_BROWSER)
+        return "POST, OPTIONS";
+    return hook->bodies & BODY_QUERY ? "GET, POST" : "POST";
+}
+
 routes_t *routes_new(void)
 {
     routes_t *all = mem_zalloc(sizeof(*all));
@@ -44,7 +51,7 @@ routes_t *routes_new(void)
     for (size_t i = 0; i < PROVIDER_COUNT; i++)
         for (size_t j = 0; j < PROVIDERS[i]->n_routes; j++)
             all->rows[all->count++] = (route_t){.path = PROVIDERS[i]->routes[j].path,
-                                                .allow = "POST",
+                                                .allow = methods_of(&PROVIDERS[i]->routes[j]),
                                                 .auth = ROUTE_AUTH_PROVIDER,
                                                 .hook = &PROVIDERS[i]->routes[j],
                                                 .provider = PROVIDERS[i]};

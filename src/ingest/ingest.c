@@ -22,6 +22,7 @@ struct ingest {
     ingest_sink_fn sink;
     void *sink_ctx;
     int64_t commit_deadline_us;
+    bool explains;    /* logs what was tried when a signature does not fit */
     tally_t *tallies; /* by provider index */
     histogram_t *ack_seconds;
 };
@@ -85,6 +86,7 @@ ingest_t *ingest_new(const config_t *config, ingest_sink_fn sink, void *sink_ctx
     in->sink = sink;
     in->sink_ctx = sink_ctx;
     in->commit_deadline_us = config_us(config, "HOOKLINE_COMMIT_DEADLINE");
+    in->explains = config_bool(config, "HOOKLINE_EXPLAIN_SIGNATURES");
     in->ack_seconds = metrics_histogram(METRIC_ACK_SECONDS, "", METRIC_SECONDS_BOUNDS, COUNT(METRIC_SECONDS_BOUNDS));
     in->tallies = mem_zalloc(PROVIDER_COUNT * sizeof(*in->tallies));
     for (size_t i = 0; i < PROVIDER_COUNT; i++) {
@@ -119,12 +121,30 @@ bool ingest_provider_is_on(const ingest_t *in, const provider_t *p)
     return on;
 }
 
+/* What follows a route's path: "/" and one segment, or nothing. */
+static str_t path_secret(const hook_route_t *route, str_t path)
+{
+    size_t len = str_from(route->path).len;
+
+    return path.len > len ? str_slice(path, len + 1, path.len) : STR_NONE;
+}
+
+static bool is_path_of(const hook_route_t *route, str_t path)
+{
+    str_t known = str_from(route->path);
+
+    if (str_eq(path, known))
+        return true;
+    return route->traits & ROUTE_SECRET && str_starts(path, known) && path.base[known.len] == '/' &&
+           str_find(path_secret(route, path), '/') == SIZE_MAX;
+}
+
 const hook_route_t *ingest_route(const ingest_t *in, str_t path, const provider_t **provider)
 {
     (void)in;
     for (size_t i = 0; i < PROVIDER_COUNT; i++) {
         for (size_t j = 0; j < PROVIDERS[i]->n_routes; j++) {
-            if (str_eq(path, str_from(PROVIDERS[i]->routes[j].path))) {
+            if (is_path_of(&PROVIDERS[i]->routes[j], path)) {
                 *provider = PROVIDERS[i];
                 return &PROVIDERS[i]->routes[j];
             }
@@ -299,15 +319,27 @@ void ingest_forget(ingest_wait_t *wait)
 
 /* ---- taking in, on the loop ---- */
 
-static body_kind_t body_kind(str_t content_type)
+static body_kind_t body_kind(const hook_request_t *r, str_t content_type)
 {
     str_t media = str_trim(str_slice(content_type, 0, str_find(content_type, ';')));
 
+    if (r->is_get)
+        return BODY_QUERY;
     if (str_eq_nocase(media, STR("application/x-www-form-urlencoded")))
         return BODY_FORM;
     if (str_eq_nocase(media, STR("application/json")) || str_ends_nocase(media, STR("+json")))
         return BODY_JSON;
     return 0;
+}
+
+static str_t path_of(const hook_request_t *r)
+{
+    return str_slice(r->target, 0, str_find(r->target, '?'));
+}
+
+static str_t query_of(const hook_request_t *r)
+{
+    return str_slice(r->target, path_of(r).len + 1, r->target.len);
 }
 
 static bool check_genuine(ingest_t *in, size_t index, const hook_route_t *route, body_kind_t kind,
@@ -320,17 +352,20 @@ static bool check_genuine(ingest_t *in, size_t index, const hook_route_t *route,
         err_set(err, ERR_PROVIDER_OFF, "%s is off: no secret is set", PROVIDERS[index]->title);
     else if (!(route->bodies & (int)kind))
         err_set(err, ERR_MEDIA_TYPE, "a content type that %s does not send", PROVIDERS[index]->title);
-    else if (kind == BODY_FORM && !form_parse(arena, request->body, form, err))
+    else if (kind != BODY_JSON && !form_parse(arena, request->is_get ? query_of(request) : request->body, form, err))
         err->code = ERR_MALFORMED; /* the parameters are what is signed */
     else {
-        request->form = kind == BODY_FORM ? form : NULL;
+        request->form = kind == BODY_JSON ? NULL : form;
+        request->path_secret = path_secret(route, path_of(request));
         genuine = PROVIDERS[index]->verify(keys, request, arena, err);
     }
     keyring_release(in->keys);
     return genuine;
 }
 
-static void refuse(ingest_t *in, size_t index, const err_t *err, str_t request_id, ingest_answer_fn answer, void *ctx)
+/* tried: what verify explained; absent while that is off. */
+static void refuse(ingest_t *in, size_t index, const err_t *err, str_t tried, str_t request_id, ingest_answer_fn answer,
+                   void *ctx)
 {
     ingest_answer_t a = refusal(err->code);
     int64_t held;
@@ -339,7 +374,7 @@ static void refuse(ingest_t *in, size_t index, const err_t *err, str_t request_i
     if (log_gate_open(&in->tallies[index].refused_gate, US_PER_S, &held))
         LOG(LOG_WARN, "delivery refused", log_cstr("provider", PROVIDERS[index]->name),
             log_cstr("reason", err_metric(err->code)), log_cstr("detail", err->detail), log_cstr("hint", err->hint),
-            log_str("request_id", request_id), log_int("not_logged", held));
+            log_str("tried", tried), log_str("request_id", request_id), log_int("not_logged", held));
     answer(ctx, &a);
 }
 
@@ -385,13 +420,17 @@ ingest_wait_t *ingest_take(ingest_port_t *port, const provider_t *provider, cons
     delivery_t *d = delivery_new(4096 + 3 * (r.body.len < 65536 ? r.body.len : 65536));
     ingest_wait_t *wait = NULL;
     err_t err = {.code = ERR_NONE};
+    buf_t tried = BUF_EMPTY;
     form_t form;
 
-    if (!check_genuine(in, index, route, body_kind(content_type), &r, &form, d->arena, &err)) {
-        refuse(in, index, &err, request_id, answer, ctx);
+    r.explain = in->explains ? &tried : NULL;
+    if (!check_genuine(in, index, route, body_kind(&r, content_type), &r, &form, d->arena, &err)) {
+        refuse(in, index, &err, buf_str(&tried), request_id, answer, ctx);
+        buf_clear(&tried);
         delivery_free(d);
         return NULL;
     }
+    buf_clear(&tried);
     d->provider = provider->name;
     d->route = route->name;
     d->way = WAY_WEBHOOK;
@@ -407,7 +446,7 @@ ingest_wait_t *ingest_take(ingest_port_t *port, const provider_t *provider, cons
     } else {
         wait = submit(port, index, d, answer, ctx, &err);
         if (!wait)
-            refuse(in, index, &err, request_id, answer, ctx);
+            refuse(in, index, &err, STR_NONE, request_id, answer, ctx);
     }
     if (!wait)
         delivery_free(d);

@@ -129,6 +129,8 @@ static void take_fact(batch_t *b, table_t *t, const char *provider, fact_t *f)
 {
     row_t *call;
 
+    if (!str_is_empty(f->provider))
+        provider = arena_dup(b->arena, f->provider).base;
     put_fact(b, t, provider, f);
     call = call_of(b, t, provider, f->call_id);
     call->marks |= marks_of(f);

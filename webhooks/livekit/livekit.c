@@ -21,7 +21,7 @@ static const setting_t SETTINGS[] = {
      .help = "More keys, as key:secret,key:secret"},
 };
 
-static const hook_route_t ROUTES[] = {{"events", "/webhooks/livekit", BODY_JSON}};
+static const hook_route_t ROUTES[] = {{"events", "/webhooks/livekit", BODY_JSON, 0}};
 
 static const char *const REDACT[] = {
     "room.turnPassword", "ingressInfo.streamKey", "s3.*", "gcp.*", "azure.*", "aliOSS.*", NULL,

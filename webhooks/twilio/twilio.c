@@ -25,9 +25,9 @@ static const setting_t SETTINGS[] = {
 #define PATH_VOICE  "/webhooks/twilio/voice"
 
 static const hook_route_t ROUTES[] = {
-    {"events", "/webhooks/twilio", BODY_FORM | BODY_JSON},
-    {ROUTE_VOICE, PATH_VOICE, BODY_FORM},
-    {ROUTE_VOICE, "/media-stream-twiml", BODY_FORM},
+    {"events", "/webhooks/twilio", BODY_FORM | BODY_JSON | BODY_QUERY, 0},
+    {ROUTE_VOICE, PATH_VOICE, BODY_FORM | BODY_QUERY, 0},
+    {ROUTE_VOICE, "/media-stream-twiml", BODY_FORM | BODY_QUERY, 0},
 };
 
 /* CallToken lets its holder place calls in the caller's name. */

@@ -6,7 +6,7 @@
  * nothing is ever repeated. Anything in a message may be absent or null. */
 #include "vapi/vapi.h"
 
-static const hook_route_t ROUTES[] = {{"events", "/webhooks/vapi", BODY_JSON}};
+static const hook_route_t ROUTES[] = {{"events", "/webhooks/vapi", BODY_JSON, 0}};
 
 /* A message embeds the phone number and the assistant as they are stored at Vapi, with the customer's own credentials,
  * and links that open a live call. What a tool is called with is the conversation's content, whatever its keys are

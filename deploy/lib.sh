@@ -7,8 +7,8 @@ PATH=$PATH:/usr/sbin:/sbin # pgbouncer; setpriv on some systems
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 
 # shellcheck disable=SC2034 # used by those who source this
-BUILD_PACKAGES=(cmake ninja-build gcc libc6-dev pkg-config libh2o-evloop-dev libwslay-dev libpq-dev libcjson-dev
-    libssl-dev libcurl4-openssl-dev)
+BUILD_PACKAGES=(cmake ninja-build gcc g++ libc6-dev pkg-config libh2o-evloop-dev libwslay-dev libpq-dev libcjson-dev
+    libssl-dev libcurl4-openssl-dev libphonenumber-dev)
 
 say() {
     printf '%s\n' "$*"

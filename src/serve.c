@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/phone.h"
 #include "command.h"
 #include "http/http.h"
 #include "store/migrate.h"
@@ -116,7 +117,9 @@ static bool start(app_t *app, err_t *err)
     metric_set(metrics_series(METRIC_BUILD_INFO, "version=\"" HOOKLINE_VERSION "\""), 1);
     metric_set(metrics_series(METRIC_START_TIME, ""), clock_wall_us() / US_PER_S);
     config_unknown(warn_unknown, NULL);
-    ok = !config_bool(app->config, "HOOKLINE_MIGRATE") || migrate_run(conninfo, false, log_migration, NULL, err);
+    ok = phone_set_region(config_text(app->config, "HOOKLINE_DEFAULT_REGION"), err);
+    if (ok && config_bool(app->config, "HOOKLINE_MIGRATE"))
+        ok = migrate_run(conninfo, false, log_migration, NULL, err);
     if (ok)
         app->ingest = ingest_new(app->config, put_into_store, app, err);
     if (app->ingest) {

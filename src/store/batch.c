@@ -110,6 +110,17 @@ static row_t *call_of(batch_t *b, table_t *t, const char *provider, str_t call_i
     return put_fact(b, t, provider, f);
 }
 
+/* A call that is known by its session alone (fact_session_call) says so by its id; others tell it as a fact. */
+str_t batch_session(const row_t *call)
+{
+    const cell_t *told = &call->fact->cells[CALL_SESSION_ID];
+    str_t id = call->fact->call_id;
+
+    if (str_starts(id, STR(FACT_SESSION_PREFIX)))
+        return str_slice(id, sizeof(FACT_SESSION_PREFIX) - 1, id.len);
+    return told->version ? told->text : STR_NONE;
+}
+
 static unsigned marks_of(const fact_t *f)
 {
     unsigned marks = 0;
@@ -134,6 +145,8 @@ static void take_fact(batch_t *b, table_t *t, const char *provider, fact_t *f)
     put_fact(b, t, provider, f);
     call = call_of(b, t, provider, f->call_id);
     call->marks |= marks_of(f);
+    if (batch_session(call).base)
+        call->marks |= MARK_SESSION;
     b->marks |= call->marks;
 }
 

@@ -10,9 +10,10 @@
 
 /* What a call's new facts call for beside its own row. */
 typedef enum {
-    MARK_TIE = 1,    /* what ties it to leads is told: its number, start or Call SID */
-    MARK_SOURCE = 2, /* a set of messages came in: others of it may be superseded now */
-    MARK_TOKENS = 4, /* the sum of its messages' tokens is to be made anew */
+    MARK_TIE = 1,     /* what ties it to leads is told: its number, start or Call SID */
+    MARK_SOURCE = 2,  /* a set of messages came in: others of it may be superseded now */
+    MARK_TOKENS = 4,  /* the sum of its messages' tokens is to be made anew */
+    MARK_SESSION = 8, /* its session is named: a row that waits under that name is this call's */
 } call_mark_t;
 
 typedef struct row {
@@ -31,6 +32,7 @@ typedef struct batch {
     unsigned marks; /* of any call */
 } batch_t;
 
+str_t batch_session(const row_t *call); /* the name of a call's session; absent where it is not told */
 void batch_init(batch_t *b, delivery_t *const *deliveries, size_t count);
 void batch_clear(batch_t *b);
 

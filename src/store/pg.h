@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "store/batch.h"
+#include "store/params.h"
 #include "store/sqlstate.h"
 
 typedef struct pg pg_t;
@@ -32,7 +33,9 @@ typedef struct pg_error {
 } pg_error_t;
 fault_t pg_commit(pg_t *pg, const batch_t *batch, pg_error_t *error);
 
-/* Housekeeping, seldom: partitions of the months to come. */
-bool pg_make_partitions(pg_t *pg, err_t *err);
+/* One statement by itself, seldom: its result, to be cleared by the caller. NULL: err says what PostgreSQL said; the
+ * connection may be gone (pg_is_alive). p: finished, in binary; NULL for none. */
+PGresult *pg_query(pg_t *pg, const char *sql, const params_t *p, err_t *err);
+PGresult *pg_query_ints(pg_t *pg, const char *sql, int64_t first, int64_t second, err_t *err); /* $1 and $2 */
 
 #endif

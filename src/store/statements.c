@@ -191,6 +191,16 @@ static void write_leads(buf_t *out)
     buf_printf(out, "SELECT public.hookline_link_calls($1::text[], $2::text[])");
 }
 
+static void write_sessions(buf_t *out)
+{
+    buf_printf(out, "SELECT public.hookline_lock_sessions($1::text[], $2::text[])");
+}
+
+static void write_settle(buf_t *out)
+{
+    buf_printf(out, "SELECT public.hookline_settle_sessions($1::text[], $2::text[])");
+}
+
 static void write_child(buf_t *out, fact_kind_t kind, const char *key, const char *order, const char *extra,
                         const char *extra_value)
 {
@@ -211,14 +221,18 @@ static void write_child(buf_t *out, fact_kind_t kind, const char *key, const cha
 static void write_participants(buf_t *out)
 {
     const fact_table_t *t = &FACT_TABLES[FACT_PARTICIPANT];
-    buf_t seconds = BUF_EMPTY;
+    buf_t extra = BUF_EMPTY;
 
-    write_seconds(&seconds, t, PARTICIPANT_JOINED_AT, PARTICIPANT_LEFT_AT, new_value);
-    buf_addc(&seconds, '\0');
-    write_child(out, FACT_PARTICIPANT, "participant_id", "x.joined_at", "duration_seconds", seconds.base);
-    buf_printf(out, ", duration_seconds = ");
+    /* An identity that is the id of one of our users is that user's. */
+    buf_printf(&extra,
+               "(SELECT u.id FROM public.users u WHERE u.id = CASE WHEN x.participant_identity ~"
+               " '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' THEN x.participant_identity::uuid END), ");
+    write_seconds(&extra, t, PARTICIPANT_JOINED_AT, PARTICIPANT_LEFT_AT, new_value);
+    buf_addc(&extra, '\0');
+    write_child(out, FACT_PARTICIPANT, "participant_id", "x.joined_at", "user_id, duration_seconds", extra.base);
+    buf_printf(out, ", user_id = coalesce(c.user_id, EXCLUDED.user_id), duration_seconds = ");
     write_seconds(out, t, PARTICIPANT_JOINED_AT, PARTICIPANT_LEFT_AT, merged_value);
-    buf_clear(&seconds);
+    buf_clear(&extra);
 }
 
 static void write_messages(buf_t *out)
@@ -318,6 +332,7 @@ static const struct {
     const char *name;
     void (*write)(buf_t *out);
 } STATEMENTS[STATEMENT_COUNT] = {
+    [STATEMENT_SESSIONS] = {"hookline_sessions", write_sessions},
     [STATEMENT_EVENTS] = {"hookline_events", write_events},
     [STATEMENT_CALLS] = {"hookline_calls", write_calls},
     [STATEMENT_LEADS] = {"hookline_leads", write_leads},
@@ -325,6 +340,7 @@ static const struct {
     [STATEMENT_MESSAGES] = {"hookline_messages", write_messages},
     [STATEMENT_SUPERSEDE] = {"hookline_supersede", write_supersede},
     [STATEMENT_TOKENS] = {"hookline_tokens", write_tokens},
+    [STATEMENT_SETTLE] = {"hookline_settle", write_settle},
 };
 
 static char *texts[STATEMENT_COUNT];
@@ -370,6 +386,9 @@ bool statement_is_needed(statement_t s, const batch_t *b)
         return (b->marks & MARK_SOURCE) != 0;
     case STATEMENT_TOKENS:
         return (b->marks & MARK_TOKENS) != 0;
+    case STATEMENT_SESSIONS:
+    case STATEMENT_SETTLE:
+        return (b->marks & MARK_SESSION) != 0;
     case STATEMENT_COUNT:
         break;
     }
@@ -475,8 +494,13 @@ static void fact_params(const batch_t *b, fact_kind_t kind, params_t *out)
             params_add_int(out, rows[i].fact->cells[c].version);
 }
 
-/* The keys of the calls with a mark. */
-static void marked_params(const batch_t *b, call_mark_t mark, params_t *out)
+static str_t call_id_of(const row_t *call)
+{
+    return call->fact->call_id;
+}
+
+/* The calls with a mark: their providers, and what `second` says of them. */
+static void marked_params(const batch_t *b, call_mark_t mark, str_t (*second)(const row_t *call), params_t *out)
 {
     const row_t *rows = b->rows[FACT_CALL];
     size_t n = 0;
@@ -490,7 +514,7 @@ static void marked_params(const batch_t *b, call_mark_t mark, params_t *out)
     params_begin_array(out, PG_TEXT, n);
     for (size_t i = 0; i < b->n_rows[FACT_CALL]; i++)
         if (rows[i].marks & mark)
-            params_add_text(out, rows[i].fact->call_id);
+            params_add_text(out, second(&rows[i]));
 }
 
 void statement_params(statement_t s, const batch_t *b, params_t *out)
@@ -510,13 +534,17 @@ void statement_params(statement_t s, const batch_t *b, params_t *out)
         fact_params(b, FACT_MESSAGE, out);
         break;
     case STATEMENT_LEADS:
-        marked_params(b, MARK_TIE, out);
+        marked_params(b, MARK_TIE, call_id_of, out);
         break;
     case STATEMENT_SUPERSEDE:
-        marked_params(b, MARK_SOURCE, out);
+        marked_params(b, MARK_SOURCE, call_id_of, out);
         break;
     case STATEMENT_TOKENS:
-        marked_params(b, MARK_TOKENS, out);
+        marked_params(b, MARK_TOKENS, call_id_of, out);
+        break;
+    case STATEMENT_SESSIONS:
+    case STATEMENT_SETTLE:
+        marked_params(b, MARK_SESSION, batch_session, out);
         break;
     case STATEMENT_COUNT:
         break;

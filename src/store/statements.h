@@ -7,6 +7,7 @@
 
 /* In the order in which a batch sends them. */
 typedef enum {
+    STATEMENT_SESSIONS,     /* locks the sessions that are named, before anything else is locked */
     STATEMENT_EVENTS,       /* event_keys, and call_events where the key is new */
     STATEMENT_CALLS,        /* voice_calls */
     STATEMENT_LEADS,        /* lead_calls by number, and leads.call_sid */
@@ -14,6 +15,7 @@ typedef enum {
     STATEMENT_MESSAGES,     /* voice_messages */
     STATEMENT_SUPERSEDE,    /* which messages are shown */
     STATEMENT_TOKENS,       /* voice_calls.total_tokens_used, where nobody reported it */
+    STATEMENT_SETTLE,       /* rows that waited for their call under its session's name become that call's */
     STATEMENT_COUNT
 } statement_t;
 

@@ -4,6 +4,7 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "store/housekeeping.h"
 #include "store/pg.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@
 
 #define BACKOFF_LEAST_US (100 * US_PER_MS)
 #define BACKOFF_MOST_US  (5 * US_PER_S)
-#define HOUSEKEEPING_US  (6 * 3600 * US_PER_S)
+#define IDLE_US          (60 * US_PER_S)
 #define MAX_BATCH_BYTES  (32 << 20)
 
 #define MAX_CONNECTIONS 16
@@ -34,7 +35,7 @@ typedef struct writer {
     bool first;  /* keeps the house */
     pg_t *pg;
     int64_t backoff_us;
-    int64_t housekeeping_us;
+    housekeeping_t house;
 } writer_t;
 
 struct store {
@@ -373,13 +374,19 @@ static void write_out(writer_t *w, delivery_t **deliveries, size_t count)
 
 static void keep_house(writer_t *w)
 {
-    err_t err;
-
-    if (!w->first || !w->pg || clock_mono_us() < w->housekeeping_us)
+    if (!w->first || !w->pg || !housekeeping_is_due(&w->house, clock_mono_us()))
         return;
-    w->housekeeping_us = clock_mono_us() + HOUSEKEEPING_US;
-    if (!pg_make_partitions(w->pg, &err))
-        LOG(LOG_WARN, "partitions not made", log_cstr("reason", err.detail));
+    housekeeping_run(&w->house, w->pg);
+    if (!pg_is_alive(w->pg))
+        connection_lost(w, "the connection to the database was closed");
+}
+
+/* How long to sleep when nothing comes. */
+static int64_t idle_us(const writer_t *w)
+{
+    int64_t wait_us = w->first ? housekeeping_wait_us(&w->house, clock_mono_us()) : IDLE_US;
+
+    return wait_us < IDLE_US ? wait_us : IDLE_US;
 }
 
 /* Nothing to take. False: it is time to end. */
@@ -398,11 +405,10 @@ static bool rest(writer_t *w, bool connected)
         back_off(w);
         return true;
     }
-    keep_house(w);
     if (w->pg && !pg_is_alive(w->pg))
         connection_lost(w, "the connection to the database was closed");
     else
-        sleep_until_woken(w, stopping ? 10 * US_PER_MS : 60 * US_PER_S); /* nobody rings for the end of the queue */
+        sleep_until_woken(w, stopping ? 10 * US_PER_MS : idle_us(w)); /* nobody rings for the end of the queue */
     return true;
 }
 
@@ -422,6 +428,7 @@ static void *write_on(void *arg)
         } else {
             going = rest(w, connected);
         }
+        keep_house(w);
     }
     free(batch);
     pg_close(w->pg);

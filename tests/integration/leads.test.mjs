@@ -2,12 +2,13 @@
 // psql, an older application. leads.call_sid is the linked call with the greatest (by hand, started_at, call id).
 
 import assert from 'node:assert/strict';
+import {readFileSync} from 'node:fs';
 import {after, afterEach, before, test} from 'node:test';
-import {createDatabase} from './lib/database.mjs';
+import {connect, createDatabase} from './lib/database.mjs';
 import {twilioCall} from './lib/calls.mjs';
 import {startHookline} from './lib/hookline.mjs';
 import {send} from './lib/send.mjs';
-import {inTurn} from './lib/wait.mjs';
+import {inTurn, until} from './lib/wait.mjs';
 
 const NUMBER = '+12025550143';
 
@@ -16,7 +17,7 @@ let hookline;
 
 before(async () => {
     database = await createDatabase();
-    hookline = await startHookline({DATABASE_URL: database.url});
+    hookline = await startHookline({DATABASE_URL: database.url, HOOKLINE_DEFAULT_REGION: 'US'});
 });
 after(() => inTurn(() => hookline?.end(), () => database?.drop()));
 afterEach(() => database.client.query('DELETE FROM leads; DELETE FROM voice_calls'));
@@ -84,10 +85,51 @@ test('a call whose start becomes known may become the most recent', async () => 
     assert.deepEqual(await sids(), {ada: 'CA1'});
 });
 
-test('numbers without a country, and what is no number, link to nothing', async () => {
+test('PostgreSQL reads international numbers as hookline does', async () => {
+    const numbers = JSON.parse(readFileSync(new URL('../fixtures/phone-numbers.json', import.meta.url)));
+    for (const [phone, wanted] of [...numbers, [null, null], ['+44 (0)20 7946 0958', null]])
+        assert.equal(await database.value('SELECT hookline_e164($1)', [phone]), wanted, `${phone}`);
+});
+
+/** hookline comes by within seconds. */
+const settled = () => until('every number is read', () => database.value('SELECT bool_and(phone_e164 IS NOT NULL) FROM leads'));
+
+test('a national number is read by hookline, in the default region, and linked then', async () => {
     await addCall('CA1', '2026-01-01');
-    for (const phone of ['2025550143', 'anonymous', 'client:ada', '', null, '+0202555'])
-        assert.equal(await database.value('SELECT hookline_e164($1)', [phone]), null, `${phone}`);
-    await addLead('ada', '202-555-0143');
-    assert.deepEqual(await sids(), {ada: null});
+    await addCall('CA2', '2026-01-02', '+442079460958');
+    await addLead('ada', '(202) 555-0143');
+    await addLead('grace', '+44 (0)20 7946 0958');
+    assert.deepEqual(await sids(), {ada: null, grace: null});
+    await settled();
+    assert.deepEqual(await sids(), {ada: 'CA1', grace: 'CA2'});
+    assert.equal(await database.value(`SELECT phone FROM leads WHERE name = 'ada'`), '(202) 555-0143');
+
+    await database.client.query(`UPDATE leads SET phone = '202 555 0199' WHERE name = 'ada'`);
+    assert.deepEqual(await sids(), {ada: null, grace: 'CA2'});
+    await settled();
+    await addCall('CA3', '2026-01-03', '+12025550199');
+    assert.deepEqual(await sids(), {ada: 'CA3', grace: 'CA2'});
+});
+
+test('a lead and a call that were saved at the same moment find each other', async () => {
+    const other = await connect(database.url);
+    try {
+        await other.query('BEGIN');
+        await other.query('INSERT INTO leads (name, phone) VALUES ($1, $2)', ['ada', NUMBER]);
+        await addCall('CA1', '2026-01-01'); // committed: it did not see the lead, nor the lead it
+        await other.query('COMMIT');
+        assert.deepEqual(await sids(), {ada: null});
+        await until('they are linked', async () => (await sids()).ada === 'CA1');
+    } finally {
+        await other.end();
+    }
+});
+
+test('what is no number links to nothing', async () => {
+    await addCall('CA1', '2026-01-01');
+    await addLead('ada', 'ask at the desk');
+    await addLead('grace', '555-0143');
+    await database.client.query(`UPDATE leads SET number_pending_since = number_pending_since - interval '1 minute'`);
+    await until('both were looked at', () => database.value('SELECT count(number_pending_since) = 0 FROM leads'));
+    assert.deepEqual(await sids(), {ada: null, grace: null});
 });

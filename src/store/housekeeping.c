@@ -1,0 +1,130 @@
+#include "store/housekeeping.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/phone.h"
+#include "store/params.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define DAILY_US      (6 * 3600 * US_PER_S) /* a day's work, tried four times */
+#define LEADS_US      (5 * US_PER_S)
+#define LEADS_AT_ONCE 500
+
+bool housekeeping_is_due(const housekeeping_t *h, int64_t mono_us)
+{
+    return mono_us >= h->daily_us || mono_us >= h->leads_us;
+}
+
+int64_t housekeeping_wait_us(const housekeeping_t *h, int64_t mono_us)
+{
+    int64_t next_us = h->daily_us < h->leads_us ? h->daily_us : h->leads_us;
+
+    return next_us > mono_us ? next_us - mono_us : 0;
+}
+
+static void once_a_day(pg_t *pg)
+{
+    static const char *const STEPS[] = {
+        "SELECT public.hookline_make_partitions()",
+        "SELECT public.hookline_sample_storage()",
+    };
+    err_t err;
+
+    for (size_t i = 0; i < COUNT(STEPS); i++) {
+        PGresult *r = pg_query(pg, STEPS[i], NULL, &err);
+
+        if (!r)
+            LOG(LOG_WARN, "housekeeping failed", log_cstr("statement", STEPS[i]), log_cstr("reason", err.detail));
+        PQclear(r);
+    }
+}
+
+/* ---- the numbers of leads ---- */
+
+static str_t text_at(const PGresult *r, int row, int column)
+{
+    return (str_t){PQgetvalue(r, row, column), (size_t)PQgetlength(r, row, column)};
+}
+
+static int64_t id_at(const PGresult *r, int row)
+{
+    return strtoll(PQgetvalue(r, row, 0), NULL, 10);
+}
+
+/* Gives back what our normaliser makes of the numbers in `found` (id, phone). */
+static bool set_numbers(pg_t *pg, const PGresult *found, err_t *err)
+{
+    int count = PQntuples(found);
+    arena_t *a = arena_new(8192);
+    params_t p = {.count = 0};
+    PGresult *r;
+
+    params_reset(&p);
+    params_begin_array(&p, PG_INT8, (size_t)count);
+    for (int i = 0; i < count; i++)
+        params_add_int(&p, id_at(found, i));
+    params_begin_array(&p, PG_TEXT, (size_t)count);
+    for (int i = 0; i < count; i++)
+        params_add_text(&p, text_at(found, i, 1));
+    params_begin_array(&p, PG_TEXT, (size_t)count);
+    for (int i = 0; i < count; i++)
+        params_add_text(&p, phone_e164(a, text_at(found, i, 1)));
+    params_finish(&p);
+    r = pg_query(pg, "SELECT public.hookline_set_lead_numbers($1, $2, $3)", &p, err);
+    params_clear(&p);
+    arena_free(a);
+    PQclear(r);
+    return r != NULL;
+}
+
+/* Page by page, by id. */
+static bool look_at_leads(pg_t *pg, bool all, err_t *err)
+{
+    static const char PENDING[] = "SELECT id, phone FROM public.leads WHERE number_pending_since IS NOT NULL"
+                                  " AND phone IS NOT NULL AND id > $1 ORDER BY id LIMIT $2";
+    static const char UNREAD[] = "SELECT id, phone FROM public.leads WHERE phone_e164 IS NULL"
+                                 " AND phone IS NOT NULL AND id > $1 ORDER BY id LIMIT $2";
+    int64_t last_id = INT64_MIN;
+    int count;
+
+    do {
+        PGresult *found = pg_query_ints(pg, all ? UNREAD : PENDING, last_id, LEADS_AT_ONCE, err);
+        bool ok = found != NULL;
+
+        count = ok ? PQntuples(found) : 0;
+        if (count) {
+            last_id = id_at(found, count - 1);
+            ok = set_numbers(pg, found, err);
+        }
+        PQclear(found);
+        if (!ok)
+            return false;
+    } while (count == LEADS_AT_ONCE);
+    return true;
+}
+
+static void leads(housekeeping_t *h, pg_t *pg)
+{
+    err_t err;
+
+    if (!look_at_leads(pg, false, &err) || (!h->all_leads_seen && !look_at_leads(pg, true, &err)))
+        LOG(LOG_WARN, "numbers of leads not read", log_cstr("reason", err.detail));
+    else
+        h->all_leads_seen = true;
+}
+
+void housekeeping_run(housekeeping_t *h, pg_t *pg)
+{
+    int64_t now_us = clock_mono_us();
+
+    if (now_us >= h->daily_us) {
+        h->daily_us = now_us + DAILY_US;
+        once_a_day(pg);
+    }
+    if (now_us >= h->leads_us) {
+        h->leads_us = now_us + LEADS_US;
+        leads(h, pg);
+    }
+}

@@ -195,20 +195,22 @@ typedef struct shipment {
     str_t body;
 } shipment_t;
 
-/* One character of every proof: each by itself would do where several are set. */
+/* With one character changed. */
+static str_t spoilt(str_t proof, arena_t *a)
+{
+    char *copy = arena_alloc(a, proof.len);
+
+    memcpy(copy, proof.base, proof.len);
+    copy[proof.len / 2] = copy[proof.len / 2] == 'A' ? 'B' : 'A';
+    return (str_t){copy, proof.len};
+}
+
+/* Every proof: each by itself would do where several are set. */
 static void spoil(header_t *headers, size_t count, arena_t *a)
 {
-    for (size_t i = 0; i < count; i++) {
-        str_t value = headers[i].value;
-        char *copy;
-
-        if (str_eq(headers[i].name, STR("content-type")))
-            continue;
-        copy = arena_alloc(a, value.len);
-        memcpy(copy, value.base, value.len);
-        copy[value.len / 2] = copy[value.len / 2] == 'A' ? 'B' : 'A';
-        headers[i].value = (str_t){copy, value.len};
-    }
+    for (size_t i = 0; i < count; i++)
+        if (!str_eq(headers[i].name, STR("content-type")))
+            headers[i].value = spoilt(headers[i].value, a);
 }
 
 static str_t with_query(arena_t *a, str_t url, str_t query)
@@ -216,15 +218,29 @@ static str_t with_query(arena_t *a, str_t url, str_t query)
     return str_is_empty(query) ? url : arena_printf(a, STR_FMT "?" STR_FMT, STR_ARG(url), STR_ARG(query));
 }
 
+/* The route's path, with the secret that proves the sender where there is no other proof. */
+static str_t path_to(const sender_t *s, const shipment_t *m, arena_t *a)
+{
+    str_t path = str_from(m->route->path), secret = STR_NONE;
+
+    if (m->route->traits & ROUTE_SECRET)
+        secret = m->provider->path_secret(s->keys[index_of(m->provider)]);
+    if (str_is_empty(secret))
+        return path;
+    if (s->options->tamper)
+        secret = spoilt(secret, a);
+    return arena_printf(a, STR_FMT "/" STR_FMT, STR_ARG(path), STR_ARG(secret));
+}
+
 /* The address sent to, and the one that the sender would think it is. */
 static void addresses(const sender_t *s, const shipment_t *m, arena_t *a, str_t *to, str_t *signed_as)
 {
-    str_t path = path_of(s->base), route = str_from(m->route->path);
+    str_t path = path_of(s->base);
     str_t query = m->provider->query ? m->provider->query(m->kind, m->body, a) : STR_NONE;
     str_t origin = str_slice(s->base, 0, s->base.len - path.len);
 
     if (str_is_empty(path))
-        path = route;
+        path = path_to(s, m, a);
     *to = with_query(a, arena_printf(a, STR_FMT STR_FMT, STR_ARG(origin), STR_ARG(path)), query);
     *signed_as = *to;
     if (!str_is_empty(s->public_url))

@@ -118,7 +118,8 @@ typedef struct provider {
     /* Where the body is signed by the URL too: what to add to its query for this body ("bodySHA256=…"), before signing
      * and sending. Absent, or NULL: nothing. */
     str_t (*query)(body_kind_t kind, str_t body, arena_t *a);
-    /* For routes with ROUTE_SECRET: the newest secret, to be put behind their path. Absent, or NULL: there is none. */
+    /* For routes with ROUTE_SECRET, which then must have it: the newest secret, to be put behind their path. NULL: the
+     * provider has no such route. */
     str_t (*path_secret)(const void *keys);
     /* The provider's account that these keys belong to, for samples that name one. Absent, or NULL: not known. */
     str_t (*account)(const void *keys);

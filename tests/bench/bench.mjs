@@ -27,6 +27,7 @@ const DATABASE = 'bench_run';
 const LOADS = [
     {load: '16 connections', connections: 16, rate: 0},
     {load: '64 connections', connections: 64, rate: 0, quick: true},
+    {load: '64 connections, full mix', connections: 64, rate: 0, quick: true, mix: 'full'},
     {load: '256 connections', connections: 256, rate: 0},
     {load: 'open, 1,000/s', connections: 256, rate: 1000},
     {load: 'open, 5,000/s', connections: 256, rate: 5000},
@@ -114,6 +115,8 @@ async function measure(subject, load) {
                 load.connections,
                 '--rate',
                 load.rate,
+                '--mix',
+                load.mix ?? 'core',
                 '--warmup',
                 WARMUP_S,
                 '--seconds',
@@ -269,6 +272,11 @@ function describeMix(runs) {
     return `Deliveries: ${parts.join(', ')}; mean body ${mean_body}, request ${mean_request} bytes; 1,000 calls alive at once; a lead for one number in four.`;
 }
 
+/** The rivals know no more than the core of the mix. */
+function takes({main, rival}, {mix}) {
+    return (main || !QUICK) && !(mix === 'full' && rival);
+}
+
 async function main() {
     say(`Making databases (leads, and ${HISTORY} deliveries of history) …`);
     await makeTemplates(HISTORY);
@@ -279,7 +287,7 @@ async function main() {
     for (let turn = 1; turn <= REPEAT; turn++) {
         say(`Turn ${turn} of ${REPEAT}`);
         for (const load of LOADS)
-            for (const subject of SUBJECTS.filter(({main}) => main || !QUICK))
+            for (const subject of SUBJECTS.filter((one) => takes(one, load)))
                 runs.push(await inTurn(`${subject.name}, ${load.load}`, () => measure(subject, load)));
         runs.push(await inTurn('limit', measureLimit));
         for (const clients of QUICK ? [1] : [1, 2, 4])

@@ -62,7 +62,8 @@ static void usage(void)
                 "  --window W        calls alive at once (1000)\n"
                 "  --seed X          other ids than with any other seed (1)\n"
                 "  --start US        when the calls began, about; microseconds since 1970 (now)\n"
-                "  --only PROVIDER   its deliveries alone\n",
+                "  --only PROVIDER   its deliveries alone\n"
+                "  --mix core|full   what the rivals understand too, or everything (core)\n",
                 stderr);
 }
 
@@ -76,6 +77,8 @@ static bool read_option(options_t *o, const char *name, const char *value)
         o->public_url = value;
     else if (strcmp(name, "--only") == 0)
         o->mix.only = value;
+    else if (strcmp(name, "--mix") == 0)
+        o->mix.full = strcmp(value, "full") == 0;
     else if (!read_number(value, 0, 1e16, &n))
         return false;
     else if (strcmp(name, "--connections") == 0)

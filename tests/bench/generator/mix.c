@@ -14,10 +14,24 @@
 /* What becomes of a call, and how often. */
 static const struct {
     unsigned share;
+    bool full;                  /* of the full mix only */
     const char *legs[LEGS_MAX]; /* providers that tell of it */
 } STORIES[] = {
-    {1, {"twilio", "vapi"}},
-    {1, {"twilio", "livekit"}},
+    {1, false, {"twilio", "vapi"}},
+    {1, false, {"twilio", "livekit"}},
+    {1, true, {"beyond_presence", "agent"}},
+};
+
+/* The messages that carry a call, which the rivals understand as well; the full mix has all of the demo's. */
+static const struct {
+    const char *provider;
+    const char *events[8];
+} CORE[] = {
+    {"twilio", {"voice", "initiated", "ringing", "in-progress", "completed"}},
+    {"vapi", {"queued", "in-progress", "transcript", "transcript-2", "transcript-3", "ended", "end-of-call-report"}},
+    {"livekit",
+     {"room_started", "participant_joined", "participant_joined-agent", "participant_left", "participant_left-agent",
+      "room_finished"}},
 };
 
 typedef struct step {
@@ -96,6 +110,15 @@ static const hook_route_t *route_of(const provider_t *p, const hook_sample_t *sa
     return NULL;
 }
 
+static bool is_core(const char *provider, const char *event)
+{
+    for (size_t i = 0; i < COUNT(CORE); i++)
+        for (size_t j = 0; j < COUNT(CORE[i].events) && CORE[i].events[j]; j++)
+            if (strcmp(CORE[i].provider, provider) == 0 && strcmp(CORE[i].events[j], event) == 0)
+                return true;
+    return false;
+}
+
 static bool add_leg(mix_t *m, story_t *story, const char *name)
 {
     const provider_t *p = provider_find(str_from(name));
@@ -108,7 +131,7 @@ static bool add_leg(mix_t *m, story_t *story, const char *name)
     for (size_t i = 0; i < p->n_samples; i++) {
         const hook_sample_t *s = &p->samples[i];
 
-        if (s->after_ms >= 0 && story->count < STEPS_MAX)
+        if (s->after_ms >= 0 && story->count < STEPS_MAX && (m->options.full || is_core(p->name, s->event)))
             story->steps[story->count++] = (step_t){p, keys, s, route_of(p, s)};
     }
     return true;
@@ -127,6 +150,8 @@ static bool make_story(mix_t *m, size_t i)
 {
     story_t *story = &m->stories[i];
 
+    if (STORIES[i].full && !m->options.full)
+        return true;
     story->share = STORIES[i].share;
     for (size_t leg = 0; leg < LEGS_MAX && STORIES[i].legs[leg]; leg++)
         if ((!m->options.only || strcmp(m->options.only, STORIES[i].legs[leg]) == 0) &&

@@ -1,8 +1,9 @@
 /* mix.h – what the bench sends: deliveries of whole calls, many of them alive at once.
  *
  * A call comes by telephone: Twilio tells of its leg, and the platform that answers it (Vapi or LiveKit, in turn) tells
- * of its own; the two share the Call SID and the numbers. The deliveries are the providers' own samples, those of the
- * demo (hook_sample_t.after_ms), each call's in the order of their times. Between two deliveries of one call come those
+ * of its own; the two share the Call SID and the numbers. In the full mix there are video calls as well, of which
+ * Beyond Presence and an agent tell. The deliveries are the providers' own samples, those of the demo
+ * (hook_sample_t.after_ms), each call's in the order of their times. Between two deliveries of one call come those
  * of the others in the window, so they lie about (window) deliveries apart. The window begins full, its calls at
  * random points of their lives: the mix is the same from the first delivery to the last.
  *
@@ -32,6 +33,7 @@ typedef struct mix_options {
     size_t window;    /* calls alive at once */
     int64_t start_us; /* calls began within the ten minutes before */
     const char *only; /* one provider's deliveries; NULL: the mix */
+    bool full;        /* every message of the demo and every provider; else those that the rivals understand too */
 } mix_options_t;
 
 /* Reads the secrets from the environment. NULL, and a message on standard error, when one is missing. */

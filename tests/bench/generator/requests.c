@@ -42,6 +42,9 @@ static size_t add_request(buf_t *out, const mix_item_t *item, const char *public
     header_t headers[HOOK_MAX_SIGNED];
     size_t n;
 
+    if (item->route->traits & ROUTE_SECRET)
+        target =
+            arena_printf(a, STR_FMT "/" STR_FMT, STR_ARG(target), STR_ARG(item->provider->path_secret(item->keys)));
     if (!str_is_empty(query))
         target = arena_printf(a, STR_FMT "?" STR_FMT, STR_ARG(target), STR_ARG(query));
     n = item->provider->sign(item->keys, arena_printf(a, "%s" STR_FMT, public_url, STR_ARG(target)), item->sample->kind,

@@ -16,6 +16,8 @@ export const ENV = {
     VAPI_WEBHOOK_SECRET: 'vapi-bench-secret-0123456789abcdef',
     LIVEKIT_API_KEY: 'APIbenchkey00001',
     LIVEKIT_API_SECRET: 'livekit-bench-secret-0123456789abcdef0123456789',
+    BEY_WEBHOOK_SECRET: 'bey-bench-secret-0123456789abcdef',
+    AGENT_WEBHOOK_SECRET: 'whsec_aG9va2xpbmUtYmVuY2gtc2VjcmV0LTAxMjM0NTY3',
     HOOKLINE_PUBLIC_URL: PUBLIC_URL,
     BENCH_TEXTS: `${WORK}/texts.json`,
 };

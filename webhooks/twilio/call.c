@@ -1,4 +1,5 @@
-/* call.c – what a request of Twilio says about its call: the status callback, and the parameters of the voice URL.
+/* call.c – what a request of Twilio says about its call: the status callback, and the parameters that the voice URL and
+ * the actions of verbs get too; and those messages that say little more.
  *
  * Source: twilio.com/docs/voice/api/call-resource (statuses, StatusCallback) and twilio.com/docs/voice/twiml (request
  * parameters), read 2026-11-21. Callbacks come in any order, some never: each stands alone. */
@@ -13,12 +14,13 @@ typedef struct status {
     int time;            /* the column that the callback's Timestamp fills */
 } status_t;
 
+/* `answered` is said of a <Dial>'s leg only, when the action is called before that leg has ended. */
 static const status_t STATUSES[] = {
-    {"queued", PHASE_PENDING, NULL, CALL_STARTED_AT},       {"initiated", PHASE_PENDING, NULL, CALL_STARTED_AT},
-    {"ringing", PHASE_PENDING, NULL, CALL_STARTED_AT},      {"in-progress", PHASE_ACTIVE, NULL, CALL_CONNECTED_AT},
-    {"completed", PHASE_ENDED, "completed", CALL_ENDED_AT}, {"busy", PHASE_ENDED, "failed", CALL_ENDED_AT},
-    {"no-answer", PHASE_ENDED, "failed", CALL_ENDED_AT},    {"canceled", PHASE_ENDED, "failed", CALL_ENDED_AT},
-    {"failed", PHASE_ENDED, "failed", CALL_ENDED_AT},
+    {"queued", PHASE_PENDING, NULL, CALL_STARTED_AT},    {"initiated", PHASE_PENDING, NULL, CALL_STARTED_AT},
+    {"ringing", PHASE_PENDING, NULL, CALL_STARTED_AT},   {"in-progress", PHASE_ACTIVE, NULL, CALL_CONNECTED_AT},
+    {"answered", PHASE_ACTIVE, NULL, CALL_CONNECTED_AT}, {"completed", PHASE_ENDED, "completed", CALL_ENDED_AT},
+    {"busy", PHASE_ENDED, "failed", CALL_ENDED_AT},      {"no-answer", PHASE_ENDED, "failed", CALL_ENDED_AT},
+    {"canceled", PHASE_ENDED, "failed", CALL_ENDED_AT},  {"failed", PHASE_ENDED, "failed", CALL_ENDED_AT},
 };
 
 /* Whose side is whose. Elastic SIP trunks name the direction from Twilio's point of view. */
@@ -43,26 +45,12 @@ static const status_t *find_status(str_t word)
     return NULL;
 }
 
-static void direction_facts(fact_t *call, version_t v, const twilio_request_t *r)
-{
-    str_t word = r->values[TWILIO_DIRECTION];
-    delivery_t *d = r->d;
-
-    for (size_t i = 0; i < COUNT(DIRECTIONS); i++) {
-        if (!str_eq(word, str_from(DIRECTIONS[i].word)))
-            continue;
-        fact_text(call, CALL_DIRECTION, v, DIRECTIONS[i].inbound ? STR("inbound") : STR("outbound"));
-        fact_text(call, CALL_CUSTOMER_NUMBER, v,
-                  phone_e164(d->arena, DIRECTIONS[i].inbound ? d->from_number : d->to_number));
-    }
-}
-
 /* CallDuration is in seconds. Duration, beside it, is in minutes begun, for billing: never to be used. */
-static void duration_facts(fact_t *call, version_t v, const status_t *status, const twilio_request_t *r)
+static void duration_facts(fact_t *call, version_t v, const status_t *status, int64_t at_us, str_t text)
 {
-    int64_t seconds, at_us = r->d->occurred_us, began_us = at_us;
+    int64_t seconds, began_us = at_us;
 
-    if (str_to_int(r->values[TWILIO_CALL_DURATION], &seconds) && seconds >= 0) {
+    if (str_to_int(text, &seconds) && seconds >= 0) {
         fact_number(call, CALL_DURATION, v, seconds);
         began_us = at_us == TIME_NONE || seconds > at_us / US_PER_S ? TIME_NONE : at_us - seconds * US_PER_S;
     }
@@ -72,10 +60,12 @@ static void duration_facts(fact_t *call, version_t v, const status_t *status, co
         fact_time(call, CALL_CONNECTED_AT, RANK_INFERRED, began_us);
 }
 
-static void status_facts(fact_t *call, version_t v, const status_t *status, const twilio_request_t *r)
+void twilio_status(fact_t *call, version_t v, str_t word, int64_t at_us, str_t seconds)
 {
-    int64_t at_us = r->d->occurred_us;
+    const status_t *status = find_status(word);
 
+    if (!status)
+        return;
     fact_time(call, status->time, RANK_EVENT, at_us);
     switch (status->phase) {
     case PHASE_PENDING:
@@ -87,12 +77,31 @@ static void status_facts(fact_t *call, version_t v, const status_t *status, cons
         break;
     case PHASE_ENDED:
         fact_ended(call, v, str_from(status->outcome), str_from(status->word));
-        duration_facts(call, v, status, r);
+        duration_facts(call, v, status, at_us, seconds);
         break;
     }
 }
 
-void twilio_call_facts(const twilio_request_t *r)
+/* The caller's name, where there is one, is that of the caller: on an outbound call it is our own. */
+static void direction_facts(const twilio_request_t *r)
+{
+    str_t word = r->values[TWILIO_DIRECTION];
+    delivery_t *d = r->d;
+
+    for (size_t i = 0; i < COUNT(DIRECTIONS); i++) {
+        bool inbound = DIRECTIONS[i].inbound;
+
+        if (!str_eq(word, str_from(DIRECTIONS[i].word)))
+            continue;
+        fact_text(r->call, CALL_DIRECTION, r->version, inbound ? STR("inbound") : STR("outbound"));
+        fact_text(r->call, CALL_CUSTOMER_NUMBER, r->version,
+                  phone_e164(d->arena, inbound ? d->from_number : d->to_number));
+        if (inbound)
+            fact_text(r->call, CALL_CUSTOMER_NAME, r->version, r->values[TWILIO_CALLER_NAME]);
+    }
+}
+
+void twilio_call(twilio_request_t *r)
 {
     static const struct {
         twilio_parameter_t parameter;
@@ -102,26 +111,52 @@ void twilio_call_facts(const twilio_request_t *r)
         {TWILIO_ACCOUNT_SID, CALL_ACCOUNT_ID},
         {TWILIO_FROM, CALL_FROM_NUMBER},
         {TWILIO_TO, CALL_TO_NUMBER},
+        {TWILIO_FORWARDED_FROM, CALL_FORWARDED_FROM},
         {TWILIO_ANSWERED_BY, CALL_ANSWERED_BY},
         {TWILIO_PARENT_CALL_SID, CALL_PARENT_CALL_SID},
-        {TWILIO_RECORDING_URL, CALL_RECORDING_URL},
     };
     delivery_t *d = r->d;
-    const status_t *status;
-    version_t v;
-    fact_t *call;
 
-    d->from_number = r->values[TWILIO_FROM];
-    d->to_number = r->values[TWILIO_TO];
-    d->status = twilio_status_word(r->values[TWILIO_CALL_STATUS]);
     if (str_is_empty(d->call_id))
         return;
-    v = version_of(RANK_EVENT, d->occurred_us);
-    call = fact_call(&d->facts, d->call_id);
+    r->call = fact_call(&d->facts, d->call_id);
     for (size_t i = 0; i < COUNT(TEXTS); i++)
-        fact_text(call, TEXTS[i].column, v, r->values[TEXTS[i].parameter]);
-    direction_facts(call, v, r);
-    status = find_status(d->status);
-    if (status)
-        status_facts(call, v, status, r);
+        fact_text(r->call, TEXTS[i].column, r->version, r->values[TEXTS[i].parameter]);
+    direction_facts(r);
+    twilio_status(r->call, r->version, d->status, d->occurred_us, r->values[TWILIO_CALL_DURATION]);
+    twilio_recording(r);
+}
+
+void twilio_connected(const twilio_request_t *r)
+{
+    if (!r->call)
+        return;
+    fact_phase(r->call, PHASE_ACTIVE);
+    fact_time(r->call, CALL_STARTED_AT, RANK_INFERRED, r->d->occurred_us);
+    fact_time(r->call, CALL_CONNECTED_AT, RANK_INFERRED, r->d->occurred_us);
+}
+
+/* Whoever or whatever it was has picked up. */
+void twilio_answered(twilio_request_t *r)
+{
+    twilio_call(r);
+    if (r->call)
+        fact_phase(r->call, PHASE_ACTIVE);
+}
+
+/* A stream that could not be opened says nothing of the call, and the end of one not that the call is over. */
+void twilio_stream(twilio_request_t *r)
+{
+    twilio_call(r);
+    if (str_eq(r->values[TWILIO_STREAM_EVENT], STR("stream-started")))
+        twilio_connected(r);
+}
+
+/* The other end of ConversationRelay is a machine by nature. That a session failed, or was handed over to a person, is
+ * no end of the call: what comes next is another message, and HandoffData is the application's own text. */
+void twilio_relay(twilio_request_t *r)
+{
+    twilio_call(r);
+    if (r->call)
+        fact_bool(r->call, CALL_AI_AGENT_USED, RANK_EVENT, true);
 }

@@ -9,7 +9,6 @@
  * the pages leave open follows Twilio's own libraries (twilio-node src/webhooks/webhooks.ts, twilio-python
  * request_validator.py): the port may or may not be in the URL, and a repeated key counts once for each distinct value,
  * values sorted. */
-#include "secret.h"
 #include "twilio/twilio.h"
 
 #include <stdlib.h>
@@ -17,45 +16,6 @@
 
 #define SIGNATURE_TEXT_BYTES 28
 #define SHA1_BYTES           20
-
-struct keys {
-    secrets_t tokens;
-    str_t account_sid; /* absent: any */
-    char *account_sid_text;
-};
-
-void *twilio_keys_new(const setting_source_t *from, err_t *err)
-{
-    static const secret_use_t USE = {.setting = "TWILIO_AUTH_TOKEN", .signs = true, .digest = DIGEST_SHA1};
-    struct keys *k = mem_zalloc(sizeof(*k));
-
-    if (!secrets_add_list(&k->tokens, STR_NONE, setting_get(from, "TWILIO_AUTH_TOKEN"), &USE, err) ||
-        !k->tokens.count) {
-        twilio_keys_free(k);
-        return NULL;
-    }
-    k->account_sid_text = mem_strdup(str_trim(setting_get(from, "TWILIO_ACCOUNT_SID")));
-    k->account_sid = str_from(k->account_sid_text);
-    return k;
-}
-
-void twilio_keys_free(void *keys)
-{
-    struct keys *k = keys;
-
-    if (!k)
-        return;
-    secrets_clear(&k->tokens);
-    free(k->account_sid_text);
-    free(k);
-}
-
-str_t twilio_account(const void *keys)
-{
-    const struct keys *k = keys;
-
-    return k->account_sid;
-}
 
 /* ---- what is signed ---- */
 
@@ -110,69 +70,80 @@ static str_t signed_parameters(const form_t *form, arena_t *a)
     return arena_concat(a, parts, n);
 }
 
-/* An address that Twilio may have signed, in pieces. */
-typedef struct address {
-    str_t head;   /* scheme://host */
-    str_t port;   /* :443, or absent */
-    str_t prefix; /* what follows in the origin: the part of a path that a proxy takes off */
-} address_t;
+/* ---- what fits ---- */
 
-/* Where the port begins, or the path: after the closing bracket where the host is an IPv6 literal. */
-static size_t end_of_host(str_t origin, size_t host)
+/* One request, and what is tried on it. */
+typedef struct trial {
+    const twilio_keys_t *keys;
+    const hook_request_t *request;
+    str_t account_sid; /* absent: it names none */
+    str_t parameters;  /* signed after the address */
+    uint8_t given[SHA1_BYTES];
+    size_t addresses, tokens; /* tried; tokens at each address */
+} trial_t;
+
+/* The query is left out: it may hold telephone numbers. */
+static void explain(const trial_t *t, const twilio_address_t *at, str_t target, const twilio_account_t *account,
+                    size_t token, bool fits)
 {
-    size_t i = host;
+    str_t path = str_slice(target, 0, str_find(target, '?'));
 
-    if (i < origin.len && origin.base[i] == '[')
-        while (i < origin.len && origin.base[i] != ']')
-            i++;
-    while (i < origin.len && origin.base[i] != ':' && origin.base[i] != '/')
-        i++;
-    return i;
+    hook_explain(t->request, "URL " STR_FMT "%s" STR_FMT STR_FMT STR_FMT STR_FMT "%s%s with token %zu of %zu of %s: %s",
+                 STR_ARG(at->scheme), str_is_empty(at->user) ? "" : "[name:password]@", STR_ARG(at->host),
+                 STR_ARG(at->port), STR_ARG(at->prefix), STR_ARG(path), path.len < target.len ? "?…" : "",
+                 target.base == t->request->target.base ? "" : " (' @ : unescaped)", token + 1, account->tokens.count,
+                 account->sid[0] ? account->sid : "any account", fits ? "yes" : "no");
 }
 
-static address_t split_origin(str_t origin)
+static bool account_fits(trial_t *t, const twilio_address_t *at, str_t target, const twilio_account_t *account)
 {
-    size_t colon = str_find(origin, ':');
-    size_t host = colon == SIZE_MAX ? 0 : colon + 3; /* "://" */
-    size_t port = end_of_host(origin, host), path = port;
-
-    while (path < origin.len && origin.base[path] != '/')
-        path++;
-    return (address_t){str_slice(origin, 0, port), str_slice(origin, port, path), str_slice(origin, path, origin.len)};
-}
-
-/* The same with the port taken off, or with the scheme's own put in: the documentation says which of them is signed,
- * and every one of Twilio's libraries accepts either. */
-static address_t other_port(address_t a)
-{
-    if (!str_is_empty(a.port))
-        a.port = STR_NONE;
-    else
-        a.port = str_starts(a.head, STR("https:")) || str_starts(a.head, STR("wss:")) ? STR(":443") : STR(":80");
-    return a;
-}
-
-static bool fits(const struct keys *k, const address_t *at, str_t target, str_t parameters, const uint8_t *given)
-{
-    const str_t parts[] = {at->head, at->port, at->prefix, target, parameters};
+    const str_t parts[] = {at->scheme, at->user, at->host, at->port, at->prefix, target, t->parameters};
     uint8_t made[DIGEST_MAX_BYTES];
 
-    for (size_t i = 0; i < k->tokens.count; i++)
-        if (crypto_equal(made, hmac_sign(k->tokens.items[i].key, parts, COUNT(parts), made), given, SHA1_BYTES))
-            return true;
-    return false;
-}
+    for (size_t i = 0; i < account->tokens.count; i++) {
+        size_t len = hmac_sign(account->tokens.items[i].key, parts, COUNT(parts), made);
+        bool fits = crypto_equal(made, len, t->given, SHA1_BYTES);
 
-static bool fits_any(const struct keys *k, const hook_request_t *r, str_t parameters, const uint8_t *given)
-{
-    for (size_t i = 0; i < r->n_origins; i++) {
-        address_t as_known = split_origin(r->origins[i]);
-        address_t other = other_port(as_known);
-
-        if (fits(k, &as_known, r->target, parameters, given) || fits(k, &other, r->target, parameters, given))
+        explain(t, at, target, account, i, fits);
+        if (fits)
             return true;
     }
     return false;
+}
+
+static bool address_fits(trial_t *t, const twilio_address_t *at, str_t target)
+{
+    t->addresses++;
+    for (size_t i = 0; i < t->keys->count; i++)
+        if (twilio_may_sign(&t->keys->accounts[i], t->account_sid) &&
+            account_fits(t, at, target, &t->keys->accounts[i]))
+            return true;
+    return false;
+}
+
+static bool target_fits(trial_t *t, str_t target)
+{
+    twilio_address_t addresses[TWILIO_ADDRESS_MAX];
+
+    for (size_t i = 0; i < t->request->n_origins; i++) {
+        size_t n = twilio_addresses(t->request->origins[i], addresses);
+
+        for (size_t j = 0; j < n; j++)
+            if (address_fits(t, &addresses[j], target))
+                return true;
+    }
+    return false;
+}
+
+/* Of a GET users report that ' @ and : are signed as they are and sent escaped (twilio-node issues 621 and 1059). */
+static bool anything_fits(trial_t *t, arena_t *scratch)
+{
+    str_t plain;
+
+    if (target_fits(t, t->request->target))
+        return true;
+    plain = t->request->is_get ? twilio_plain_query(t->request->target, scratch) : STR_NONE;
+    return !str_is_empty(plain) && target_fits(t, plain);
 }
 
 /* ---- a JSON body is covered by a parameter of the URL only ---- */
@@ -204,45 +175,71 @@ static bool body_is_the_signed_one(const hook_request_t *r)
 
 /* ---- the two ends ---- */
 
-static bool is_our_account(const struct keys *k, const hook_request_t *r)
+static size_t count_tokens(const twilio_keys_t *k, str_t account_sid)
 {
-    str_t sid = r->form ? form_get(r->form, STR("AccountSid")) : STR_NONE;
+    size_t n = 0;
 
-    /* A delivery that names no account is still proven by the token, which belongs to one. */
-    return str_is_empty(k->account_sid) || str_is_empty(sid) || str_eq(sid, k->account_sid);
+    for (size_t i = 0; i < k->count; i++)
+        if (twilio_may_sign(&k->accounts[i], account_sid))
+            n += k->accounts[i].tokens.count;
+    return n;
 }
 
-static bool refuse_signature(const struct keys *k, const hook_request_t *r, err_t *err)
+static bool refuse_account(str_t sid, err_t *err)
 {
-    str_t path = str_slice(r->target, 0, str_find(r->target, '?'));
-    str_t origin = r->n_origins ? r->origins[0] : STR("(no address is known)");
+    err_set(err, ERR_SIGNATURE, "AccountSid " STR_FMT " is none of the accounts that a token is set for",
+            STR_ARG(str_slice(sid, 0, 34)));
+    return err_hint(err,
+                    "a subaccount signs with a token of its own: if it is yours, add AC…:token to TWILIO_ACCOUNTS");
+}
 
+static bool refuse_signature(const trial_t *t, err_t *err)
+{
+    const hook_request_t *r = t->request;
+    str_t path = str_slice(r->target, 0, str_find(r->target, '?'));
+    twilio_address_t first[TWILIO_ADDRESS_MAX];
+
+    twilio_addresses(r->origins[0], first);
     err_set(err, ERR_SIGNATURE,
-            "x-twilio-signature fits none of the %zu addresses tried with %zu tokens; the first was " STR_FMT STR_FMT,
-            2 * r->n_origins, k->tokens.count, STR_ARG(origin), STR_ARG(path));
+            "x-twilio-signature fits none of the %zu addresses tried with %zu tokens; the first was " STR_FMT STR_FMT
+                STR_FMT STR_FMT STR_FMT,
+            t->addresses, t->tokens, STR_ARG(first->scheme), STR_ARG(first->host), STR_ARG(first->port),
+            STR_ARG(first->prefix), STR_ARG(path));
     return err_hint(err, "set HOOKLINE_PUBLIC_URL to the address that Twilio was given, and TWILIO_AUTH_TOKEN to the "
-                         "account's primary token");
+                         "account's primary token; HOOKLINE_EXPLAIN_SIGNATURES=1 says what is tried");
+}
+
+static bool read_signature(const hook_request_t *r, uint8_t given[SHA1_BYTES], err_t *err)
+{
+    str_t header = hook_header(r, "x-twilio-signature");
+    uint8_t decoded[SIGNATURE_TEXT_BYTES];
+
+    if (str_is_empty(header))
+        return err_set(err, ERR_NO_SIGNATURE, "expected a header x-twilio-signature, there is none");
+    if (header.len != SIGNATURE_TEXT_BYTES || base64_decode(header, decoded) != SHA1_BYTES)
+        return err_set(err, ERR_SIGNATURE, "x-twilio-signature: expected the base64 of 20 bytes, %zu characters came",
+                       header.len);
+    memcpy(given, decoded, SHA1_BYTES);
+    return true;
 }
 
 bool twilio_verify(const void *keys, const hook_request_t *r, arena_t *scratch, err_t *err)
 {
-    const struct keys *k = keys;
-    str_t header = hook_header(r, "x-twilio-signature");
-    uint8_t given[SIGNATURE_TEXT_BYTES];
+    trial_t t = {.keys = keys, .request = r};
 
-    if (str_is_empty(header))
-        return err_set(err, ERR_NO_SIGNATURE, "expected a header x-twilio-signature, there is none");
-    if (header.len != SIGNATURE_TEXT_BYTES || base64_decode(header, given) != SHA1_BYTES)
-        return err_set(err, ERR_SIGNATURE, "x-twilio-signature: expected the base64 of 20 bytes, %zu characters came",
-                       header.len);
+    if (!read_signature(r, t.given, err))
+        return false;
     if (!r->form && !body_is_the_signed_one(r))
         return err_set(err, ERR_SIGNATURE,
                        "a JSON body is signed by bodySHA256 in the URL: it is missing, or of another body");
-    if (!fits_any(k, r, r->form ? signed_parameters(r->form, scratch) : STR_NONE, given))
-        return refuse_signature(k, r, err);
-    if (!is_our_account(k, r))
-        return err_set(err, ERR_SIGNATURE, "AccountSid is not the account of TWILIO_ACCOUNT_SID");
-    return true;
+    /* A JSON body is not parsed before it is proven: it may be any account's. */
+    t.account_sid = r->form ? form_get(r->form, STR("AccountSid")) : STR_NONE;
+    t.tokens = count_tokens(t.keys, t.account_sid);
+    if (!t.tokens)
+        return refuse_account(t.account_sid, err);
+    if (r->form && !r->is_get) /* a GET's parameters stand in its address already */
+        t.parameters = signed_parameters(r->form, scratch);
+    return anything_fits(&t, scratch) || refuse_signature(&t, err);
 }
 
 str_t twilio_query(body_kind_t kind, str_t body, arena_t *a)
@@ -259,7 +256,7 @@ str_t twilio_query(body_kind_t kind, str_t body, arena_t *a)
 size_t twilio_sign(const void *keys, str_t url, body_kind_t kind, str_t body, int64_t now_us, arena_t *a,
                    header_t *headers)
 {
-    const struct keys *k = keys;
+    const twilio_keys_t *k = keys;
     uint8_t made[DIGEST_MAX_BYTES];
     char *text = arena_alloc(a, SIGNATURE_TEXT_BYTES);
     str_t parts[2] = {url, STR_NONE};
@@ -268,7 +265,7 @@ size_t twilio_sign(const void *keys, str_t url, body_kind_t kind, str_t body, in
     (void)now_us; /* the signature knows no time */
     if (kind == BODY_FORM && form_parse(a, body, &form, NULL))
         parts[1] = signed_parameters(&form, a);
-    hmac_sign(k->tokens.items[0].key, parts, COUNT(parts), made);
+    hmac_sign(k->accounts[0].tokens.items[0].key, parts, COUNT(parts), made);
     headers[0] = (header_t){STR("x-twilio-signature"), {text, base64_encode(made, SHA1_BYTES, text)}};
     return 1;
 }

@@ -3,17 +3,44 @@
 #define HOOKLINE_WEBHOOKS_TWILIO_H
 
 #include "provider.h"
+#include "secret.h"
 
-/* signature.c */
+/* keys.c: the auth tokens of the accounts that are let in */
+typedef struct twilio_account {
+    char *sid; /* "": any account */
+    secrets_t tokens;
+} twilio_account_t;
+
+typedef struct twilio_keys {
+    twilio_account_t *accounts; /* that of TWILIO_AUTH_TOKEN first; each has a token */
+    size_t count;
+} twilio_keys_t;
+#define TWILIO_SETTING_COUNT 3
+extern const setting_t TWILIO_SETTINGS[TWILIO_SETTING_COUNT];
 void *twilio_keys_new(const setting_source_t *from, err_t *err);
 void twilio_keys_free(void *keys);
+str_t twilio_account(const void *keys);
+bool twilio_may_sign(const twilio_account_t *account, str_t account_sid); /* absent: the delivery names none */
+
+/* address.c: what Twilio may have taken for our address, in pieces */
+typedef struct twilio_address {
+    str_t scheme; /* https:// */
+    str_t user;   /* name:password@, or absent */
+    str_t host;
+    str_t port;   /* :443, or absent */
+    str_t prefix; /* what follows in the origin: the part of a path that a proxy takes off */
+} twilio_address_t;
+#define TWILIO_ADDRESS_MAX 4
+size_t twilio_addresses(str_t origin, twilio_address_t out[TWILIO_ADDRESS_MAX]); /* the likeliest first */
+str_t twilio_plain_query(str_t target, arena_t *a); /* ' @ : of the query unescaped; absent where none is escaped */
+
+/* signature.c */
 bool twilio_verify(const void *keys, const hook_request_t *r, arena_t *scratch, err_t *err);
 size_t twilio_sign(const void *keys, str_t url, body_kind_t kind, str_t body, int64_t now_us, arena_t *a,
                    header_t *headers);
 str_t twilio_query(body_kind_t kind, str_t body, arena_t *a);
-str_t twilio_account(const void *keys);
 
-/* The parameters that are looked at, of some thirty-five: read in one walk. */
+/* The parameters that are looked at, of some seventy: read in one walk. */
 #define TWILIO_PARAMETERS(X)                                                                                           \
     X(ACCOUNT_SID, "AccountSid")                                                                                       \
     X(ANSWERED_BY, "AnsweredBy")                                                                                       \
@@ -21,30 +48,50 @@ str_t twilio_account(const void *keys);
     X(CALL_SID, "CallSid")                                                                                             \
     X(CALL_STATUS, "CallStatus")                                                                                       \
     X(CALLBACK_SOURCE, "CallbackSource")                                                                               \
+    X(CALLER_NAME, "CallerName")                                                                                       \
+    X(CONFIDENCE, "Confidence")                                                                                        \
     X(CUSTOMER_KEY, "customer_key")                                                                                    \
+    X(DIAL_CALL_DURATION, "DialCallDuration")                                                                          \
     X(DIAL_CALL_SID, "DialCallSid")                                                                                    \
     X(DIAL_CALL_STATUS, "DialCallStatus")                                                                              \
     X(DIGITS, "Digits")                                                                                                \
     X(DIRECTION, "Direction")                                                                                          \
+    X(ERROR_CODE, "ErrorCode")                                                                                         \
+    X(ERROR_URL, "ErrorUrl")                                                                                           \
     X(EVENT_TYPE, "event_type")                                                                                        \
     X(FINAL, "Final")                                                                                                  \
+    X(FINISHED_ON_KEY, "FinishedOnKey")                                                                                \
+    X(FORWARDED_FROM, "ForwardedFrom")                                                                                 \
     X(FROM, "From")                                                                                                    \
+    X(JSON_ACCOUNT_SID, "account_sid")                                                                                 \
+    X(LANGUAGE, "Language")                                                                                            \
+    X(LANGUAGE_CODE, "LanguageCode")                                                                                   \
     X(PARENT_CALL_SID, "ParentCallSid")                                                                                \
+    X(RECORDING_CHANNELS, "RecordingChannels")                                                                         \
+    X(RECORDING_DURATION, "RecordingDuration")                                                                         \
     X(RECORDING_SID, "RecordingSid")                                                                                   \
+    X(RECORDING_SOURCE, "RecordingSource")                                                                             \
+    X(RECORDING_START_TIME, "RecordingStartTime")                                                                      \
     X(RECORDING_STATUS, "RecordingStatus")                                                                             \
+    X(RECORDING_TRACK, "RecordingTrack")                                                                               \
     X(RECORDING_URL, "RecordingUrl")                                                                                   \
     X(SEQUENCE_ID, "SequenceId")                                                                                       \
     X(SESSION_ID, "SessionId")                                                                                         \
     X(SESSION_STATUS, "SessionStatus")                                                                                 \
     X(SPEECH_RESULT, "SpeechResult")                                                                                   \
+    X(STABLE_SPEECH_RESULT, "StableSpeechResult")                                                                      \
     X(STREAM_EVENT, "StreamEvent")                                                                                     \
     X(STREAM_SID, "StreamSid")                                                                                         \
     X(TIMESTAMP, "Timestamp")                                                                                          \
     X(TO, "To")                                                                                                        \
+    X(TRACK, "Track")                                                                                                  \
     X(TRANSCRIPT_SID, "transcript_sid")                                                                                \
+    X(TRANSCRIPTION_DATA, "TranscriptionData")                                                                         \
     X(TRANSCRIPTION_EVENT, "TranscriptionEvent")                                                                       \
     X(TRANSCRIPTION_SID, "TranscriptionSid")                                                                           \
-    X(TRANSCRIPTION_STATUS, "TranscriptionStatus")
+    X(TRANSCRIPTION_STATUS, "TranscriptionStatus")                                                                     \
+    X(TRANSCRIPTION_TEXT, "TranscriptionText")                                                                         \
+    X(UNSTABLE_SPEECH_RESULT, "UnstableSpeechResult")
 
 #define TWILIO_ENUM(id, name) TWILIO_##id,
 typedef enum twilio_parameter { TWILIO_PARAMETERS(TWILIO_ENUM) TWILIO_PARAMETER_COUNT } twilio_parameter_t;
@@ -54,14 +101,48 @@ typedef enum twilio_parameter { TWILIO_PARAMETERS(TWILIO_ENUM) TWILIO_PARAMETER_
 typedef struct twilio_request {
     delivery_t *d;
     str_t values[TWILIO_PARAMETER_COUNT];
+    fact_t *call;       /* NULL until twilio_call, and where no call is named */
+    version_t version;  /* of what this request says about the call */
+    const char *unread; /* why it cannot be understood: it becomes a dead letter */
 } twilio_request_t;
 
-/* call.c */
-void twilio_call_facts(const twilio_request_t *r);
-str_t twilio_status_word(str_t status); /* Twilio's documentation spells one of them in two ways */
+/* message.c: which message a request is, and so what is made of it and how it is answered */
+bool twilio_normalise(delivery_t *d, err_t *err);
+bool twilio_wants_twiml(const delivery_t *d);
+
+/* What a message is understood by: its facts, and where the row of the table cannot say it, the event key. */
+void twilio_call(twilio_request_t *r);           /* call.c: what any message says of its call; sets r->call */
+void twilio_answered(twilio_request_t *r);       /* call.c: answering machine detection */
+void twilio_stream(twilio_request_t *r);         /* call.c: a media stream */
+void twilio_relay(twilio_request_t *r);          /* call.c: a session of ConversationRelay */
+void twilio_dial(twilio_request_t *r);           /* dial.c: the leg that a <Dial> made */
+void twilio_recording_text(twilio_request_t *r); /* recording.c: the transcription of a recording */
+void twilio_transcription(twilio_request_t *r);  /* transcription.c: transcription in real time */
+void twilio_gather(twilio_request_t *r);         /* gather.c: what a caller said or keyed in */
+void twilio_gather_partial(twilio_request_t *r); /* gather.c: what it may become */
+
+/* call.c: a status by its word, of r's call or of another leg. at_us: when it was reached; seconds: of the whole call,
+ * as text; both may be unknown. */
+void twilio_status(fact_t *call, version_t v, str_t word, int64_t at_us, str_t seconds);
+str_t twilio_status_word(str_t status);           /* Twilio's documentation spells one of them in two ways */
+void twilio_connected(const twilio_request_t *r); /* call.c: audio flows, so somebody has answered by now */
+void twilio_recording(const twilio_request_t *r); /* recording.c: whatever message names a recording */
+
+/* object.c: a JSON object of what is known; absent where nothing is */
+typedef struct twilio_entry {
+    const char *name;
+    str_t value; /* absent or empty: left out */
+    bool number; /* written without quotes, where it is one */
+} twilio_entry_t;
+str_t twilio_object(arena_t *a, const twilio_entry_t *entries, size_t count);
+
+/* twilio.c */
+#define TWILIO_ROUTE_COUNT 3
+extern const hook_route_t TWILIO_ROUTES[TWILIO_ROUTE_COUNT];
+#define TWILIO_ROUTE_EVENTS "events" /* where everything is reported; from all the others TwiML is fetched */
 
 /* samples.c */
-#define TWILIO_SAMPLE_COUNT 8
+#define TWILIO_SAMPLE_COUNT 17
 extern const hook_sample_t TWILIO_SAMPLES[TWILIO_SAMPLE_COUNT];
 
 #endif

@@ -1,4 +1,7 @@
 #include "provider_harness.h"
+#include "sample.h"
+
+#include <ctype.h>
 
 extern const provider_t provider_vapi;
 #define P    (&provider_vapi)
@@ -6,213 +9,6 @@ extern const provider_t provider_vapi;
 #define SID  "CAac20bab04ae2e0229737a4afc886e97d"
 
 #define NOW_US (INT64_C(1786550603) * US_PER_S)
-static const char RINGING[] = "{\"message\":{\"type\":\"status-update\",\"timestamp\":1786550601014,\"status\":"
-                              "\"ringing\",\"call\":{\"id\":\"" CALL "\"}}}";
-
-/* ---- proofs ---- */
-
-static const char *yes(const cJSON *config, const char *key)
-{
-    bool value = false;
-
-    return json_bool(config, key, &value) && value ? "1" : "0";
-}
-
-static void *vector_keys(const cJSON *config)
-{
-    test_setting_t settings[] = {
-        {"VAPI_WEBHOOK_HMAC_SECRET", json_str(config, "secret").base},
-        {"VAPI_WEBHOOK_SIGNATURE_HEADER", json_str(config, "signatureHeader").base},
-        {"VAPI_WEBHOOK_TIMESTAMP_HEADER", json_str(config, "timestampHeader").base},
-        {"VAPI_WEBHOOK_MESSAGE_ID_HEADER", json_str(config, "messageIdHeader").base},
-        {"VAPI_WEBHOOK_PAYLOAD_FORMAT", json_str(config, "payloadFormat").base},
-        {"VAPI_WEBHOOK_ENCODING", json_str(config, "signatureEncoding").base},
-        {"VAPI_WEBHOOK_PREFIX", json_str(config, "signaturePrefix").base},
-        {"VAPI_WEBHOOK_ALGORITHM", json_str(config, "algorithm").base},
-        {"VAPI_WEBHOOK_SECRET_IS_BASE64", yes(config, "secretIsBase64")},
-        {NULL, NULL},
-    };
-
-    return keys_of(P, settings);
-}
-
-static size_t headers_of(const cJSON *object, header_t *out)
-{
-    size_t n = 0;
-
-    for (const cJSON *h = object->child; h; h = h->next)
-        out[n++] = (header_t){str_from(h->string), str_from(h->valuestring)};
-    return n;
-}
-
-static void test_every_hmac_vector_gets_its_verdict(void **state)
-{
-    size_t accepted = 0, refused = 0;
-
-    (void)state;
-    for (const cJSON *v = json_at(fixture_json("vapi/hmac-test-vectors.json"), "vectors")->child; v; v = v->next) {
-        void *keys = vector_keys(json_at(v, "config"));
-        header_t headers[8];
-        int64_t now_s;
-        hook_request_t r = {.headers = headers, .n_headers = headers_of(json_at(v, "headers"), headers)};
-        bool accept = str_eq(json_str(v, "expect"), STR("accept"));
-
-        r.body = json_str(v, "body");
-        assert_true(json_int(v, "now_epoch_seconds", &now_s));
-        r.now_us = now_s * US_PER_S;
-        if ((verdict_of(P, keys, &r) == ERR_NONE) != accept)
-            fail_msg("%s", json_str(v, "name").base);
-        for (size_t i = 0; accept && i < r.body.len; i++) {
-            hook_request_t forged = r;
-
-            forged.body = changed(test_arena, r.body, i);
-            assert_refused(P, keys, &forged, ERR_SIGNATURE);
-        }
-        accepted += accept;
-        refused += !accept;
-        P->keys_free(keys);
-    }
-    assert_int_equal(accepted, 13);
-    assert_int_equal(refused, 7);
-}
-
-static err_code_t secret_verdict(const void *keys, const char *name, const char *value)
-{
-    header_t header = {str_from(name), str_from(value)};
-    hook_request_t r = {.headers = &header, .n_headers = name != NULL, .body = str_from(RINGING), .now_us = NOW_US};
-
-    return verdict_of(P, keys, &r);
-}
-
-static void test_secret_comes_in_either_header(void **state)
-{
-    void *keys = keys_of(P, SETTINGS({"VAPI_WEBHOOK_SECRET", "new-secret, old-secret"}));
-
-    (void)state;
-    assert_int_equal(secret_verdict(keys, "x-vapi-secret", "new-secret"), ERR_NONE);
-    assert_int_equal(secret_verdict(keys, "x-vapi-secret", "old-secret"), ERR_NONE);
-    assert_int_equal(secret_verdict(keys, "authorization", "Bearer old-secret"), ERR_NONE);
-    assert_int_equal(secret_verdict(keys, "authorization", "bearer new-secret"), ERR_NONE);
-    assert_int_equal(secret_verdict(keys, "authorization", "new-secret"), ERR_SIGNATURE);
-    assert_int_equal(secret_verdict(keys, "x-vapi-secret", "new-secre"), ERR_SIGNATURE);
-    assert_int_equal(secret_verdict(keys, "x-vapi-secret", "new-secrets"), ERR_SIGNATURE);
-    assert_int_equal(secret_verdict(keys, "x-vapi-secret", "new-secret, old-secret"), ERR_SIGNATURE);
-    assert_int_equal(secret_verdict(keys, "x-vapi-secret", ""), ERR_NO_SIGNATURE);
-    assert_int_equal(secret_verdict(keys, NULL, NULL), ERR_NO_SIGNATURE);
-    P->keys_free(keys);
-}
-
-#define RIGHT "76ac4abc5981ece7ff9e0a9e2d3b02875d1b4f6debf840798bdac2c1b8de2e31" /* of RINGING at 1786550601 */
-
-static err_code_t hmac_verdict(const void *keys, const char *secret, const char *signature, int64_t now_us)
-{
-    header_t headers[] = {{STR("x-vapi-timestamp"), STR("1786550601")},
-                          {STR("x-vapi-signature"), str_from(signature)},
-                          {STR("x-vapi-secret"), str_from(secret)}};
-    hook_request_t r = {.headers = headers, .n_headers = 3, .body = str_from(RINGING), .now_us = now_us};
-
-    return verdict_of(P, keys, &r);
-}
-
-static void test_either_proof_suffices_where_both_are_set(void **state)
-{
-    void *keys = keys_of(P, SETTINGS({"VAPI_WEBHOOK_SECRET", "plain"},
-                                     {"VAPI_WEBHOOK_HMAC_SECRET", "next,sample-hmac-secret-not-real"}));
-
-    (void)state;
-    assert_int_equal(hmac_verdict(keys, "plain", RIGHT, NOW_US), ERR_NONE);
-    assert_int_equal(hmac_verdict(keys, "wrong", RIGHT, NOW_US), ERR_NONE);
-    assert_int_equal(hmac_verdict(keys, NULL, RIGHT, NOW_US), ERR_NONE);
-    assert_int_equal(hmac_verdict(keys, "plain", "00", NOW_US), ERR_NONE);
-    assert_int_equal(hmac_verdict(keys, "wrong", "00", NOW_US), ERR_SIGNATURE);
-    assert_int_equal(hmac_verdict(keys, "wrong", NULL, NOW_US), ERR_SIGNATURE);
-    assert_int_equal(hmac_verdict(keys, NULL, NULL, NOW_US), ERR_NO_SIGNATURE);
-    P->keys_free(keys);
-}
-
-static void test_tolerance_can_be_set_and_switched_off(void **state)
-{
-    static const struct {
-        const char *tolerance;
-        int64_t away_s;
-        err_code_t verdict;
-    } CASES[] = {{"300", 300, ERR_NONE}, {"300", 301, ERR_STALE}, {"300", -300, ERR_NONE}, {"300", -301, ERR_STALE},
-                 {"10.5", 10, ERR_NONE}, {"10.5", 11, ERR_STALE}, {"0", 999999, ERR_NONE}};
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(CASES); i++) {
-        void *keys = keys_of(P, SETTINGS({"VAPI_WEBHOOK_HMAC_SECRET", "sample-hmac-secret-not-real"},
-                                         {"VAPI_WEBHOOK_TOLERANCE", CASES[i].tolerance}));
-        int64_t now_us = (1786550601 + CASES[i].away_s) * US_PER_S;
-
-        assert_int_equal(hmac_verdict(keys, NULL, RIGHT, now_us), CASES[i].verdict);
-        P->keys_free(keys);
-    }
-}
-
-static void test_every_character_of_a_signature_counts(void **state)
-{
-    void *keys = keys_of(P, SETTINGS({"VAPI_WEBHOOK_HMAC_SECRET", "sample-hmac-secret-not-real"}));
-
-    (void)state;
-    for (size_t i = 0; i < strlen(RIGHT); i++)
-        assert_int_equal(hmac_verdict(keys, NULL, changed(test_arena, STR(RIGHT), i).base, NOW_US), ERR_SIGNATURE);
-    assert_int_equal(hmac_verdict(keys, NULL, RIGHT "00", NOW_US), ERR_SIGNATURE);
-    P->keys_free(keys);
-}
-
-static void test_settings_that_cannot_work_are_refused(void **state)
-{
-    static const test_setting_t CASES[] = {
-        {"VAPI_WEBHOOK_PAYLOAD_FORMAT", "{timestamp}"},
-        {"VAPI_WEBHOOK_PAYLOAD_FORMAT", "{body}{unknown}"},
-        {"VAPI_WEBHOOK_PAYLOAD_FORMAT", "{svix-id}{body}"},
-        {"VAPI_WEBHOOK_ALGORITHM", "md5"},
-        {"VAPI_WEBHOOK_ENCODING", "base32"},
-        {"VAPI_WEBHOOK_TOLERANCE", "-1"},
-        {"VAPI_WEBHOOK_SECRET_IS_BASE64", "yes"},
-    };
-    err_t err;
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(CASES); i++) {
-        assert_null(keys_or_null(P, SETTINGS({"VAPI_WEBHOOK_HMAC_SECRET", "not base64!"}, CASES[i]), &err));
-        assert_int_equal(err.code, ERR_CONFIG);
-        assert_non_null(strstr(err.detail, "VAPI_WEBHOOK_"));
-        assert_null(strstr(err.detail, "not base64!"));
-    }
-    assert_null(keys_or_null(P, SETTINGS({"VAPI_WEBHOOK_PREFIX", "v1,"}), &err));
-    assert_int_equal(err.code, ERR_NONE);
-}
-
-static void test_what_we_sign_we_accept(void **state)
-{
-    static const char *const FORMATS[] = {"{timestamp}.{body}", "{body}", "{svix-id}.{timestamp}.{body}",
-                                          "{method} {url}\n{timestamp}\n{body}"};
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(FORMATS); i++) {
-        void *keys =
-            keys_of(P, SETTINGS({"VAPI_WEBHOOK_HMAC_SECRET", "a-secret"}, {"VAPI_WEBHOOK_PAYLOAD_FORMAT", FORMATS[i]},
-                                {"VAPI_WEBHOOK_MESSAGE_ID_HEADER", "X-Vapi-Message-Id"},
-                                {"VAPI_WEBHOOK_ENCODING", i % 2 ? "base64" : "hex"},
-                                {"VAPI_WEBHOOK_PREFIX", i % 2 ? "v1," : ""}));
-        header_t headers[HOOK_MAX_SIGNED];
-        hook_request_t r = {.headers = headers,
-                            .target = STR("/webhooks/vapi"),
-                            .origins = {STR("https://calls.example.com")},
-                            .n_origins = 1,
-                            .body = str_from(RINGING),
-                            .now_us = NOW_US};
-
-        r.n_headers = P->sign(keys, STR("https://calls.example.com/webhooks/vapi"), BODY_JSON, r.body, NOW_US,
-                              test_arena, headers);
-        assert_genuine(P, keys, &r);
-        headers[0].value = changed(test_arena, headers[0].value, 9);
-        assert_refused(P, keys, &r, ERR_SIGNATURE);
-        P->keys_free(keys);
-    }
-}
 
 /* ---- what is understood ---- */
 
@@ -221,97 +17,115 @@ static delivery_t *deliver_file(const char *file)
     return deliver_fixture(P, "events", arena_printf(test_arena, "vapi/webhook.%s.json", file).base);
 }
 
+#define FORWARDED "5cb224a8-4018-4d4e-81c3-27b40dd0d5cb"
 static const struct {
-    const char *file, *key, *type; /* key: its beginning, where a hash follows */
-    bool has_facts;
+    const char *file, *key; /* in a key, '#' stands for a hash */
 } EVENTS[] = {
-    {"status-update.ringing", "status:" CALL ":ringing", "status-update", true},
-    {"status-update.in-progress", "status:" CALL ":in-progress", "status-update", true},
-    {"status-update.ended.customer-ended-call", "status:" CALL ":ended", "status-update", true},
-    {"status-update.queued.outbound", "status:20e60003-cd20-42ba-86fc-85eba4f465a2:queued", "status-update", true},
-    {"status-update.forwarding", "status:5cb224a8-4018-4d4e-81c3-27b40dd0d5cb:forwarding:", "status-update", true},
-    {"status-update.without-call", "status-update:-:", "status-update", false},
-    {"transcript.final-user", "transcript:" CALL ":user:1786550613454:452aca99fb976dd0392ccaaf7c7677d0", "transcript",
-     true},
+    {"status-update.ringing", "status:" CALL ":ringing"},
+    {"status-update.in-progress", "status:" CALL ":in-progress"},
+    {"status-update.ended.customer-ended-call", "status:" CALL ":ended"},
+    {"status-update.queued.outbound", "status:20e60003-cd20-42ba-86fc-85eba4f465a2:queued"},
+    {"status-update.forwarding", "status:" FORWARDED ":forwarding:#"},
+    {"status-update.without-call", "status-update:-:#"},
+    {"transcript.final-user", "transcript:" CALL ":user:1786550613454:452aca99fb976dd0392ccaaf7c7677d0"},
     {"transcript.final-assistant.bracketed-type",
-     "transcript:" CALL ":assistant:1786550616884:4556184265b567b20b66fe15f9cf5792", "transcript", true},
+     "transcript:" CALL ":assistant:1786550616884:4556184265b567b20b66fe15f9cf5792"},
     {"transcript.final-user.non-ascii-filtered",
-     "transcript:" CALL ":user:1786550619014:f7c526af0ccedcf747c2b730bb1f260f", "transcript", true},
-    {"end-of-call-report.full", "report:" CALL ":", "end-of-call-report", true},
-    {"end-of-call-report.web-call", "report:d07990b5-dde1-4ba3-96fe-6dc15ab65348:", "end-of-call-report", true},
-    {"speech-update.started-user", "speech-update:" CALL ":user:1:started", "speech-update", false},
-    {"speech-update.stopped-assistant", "speech-update:" CALL ":assistant:2:stopped", "speech-update", false},
-    {"assistant-request", "assistant-request:" CALL ":", "assistant-request", false},
-    {"tool-calls.arguments-as-object", "tool-calls:" CALL ":call_9211a295c0251909249490bd", "tool-calls", false},
-    {"tool-calls.arguments-as-string", "tool-calls:" CALL ":call_9211a295c0251909249490bd", "tool-calls", false},
-    {"tool-calls.flat-shape-two-calls", "tool-calls:" CALL ":call_9211a295c0251909249490ba", "tool-calls", false},
-    {"function-call.legacy", "function-call:" CALL ":", "function-call", false},
-    {"conversation-update", "conversation-update:" CALL ":", "conversation-update", false},
-    {"user-interrupted", "user-interrupted:" CALL ":", "user-interrupted", false},
-    {"hang", "hang:" CALL ":", "hang", false},
-    {"model-output", "model-output:" CALL ":", "model-output", false},
-    {"voice-input", "voice-input:" CALL ":", "voice-input", false},
-    {"assistant.speechStarted.word-alignment", "assistant.speechStarted:" CALL ":", "assistant.speechStarted", false},
-    {"language-change-detected", "language-change-detected:" CALL ":", "language-change-detected", false},
-    {"phone-call-control.forward", "phone-call-control:" CALL ":", "phone-call-control", false},
-    {"knowledge-base-request", "knowledge-base-request:" CALL ":", "knowledge-base-request", false},
-    {"transfer-destination-request",
-     "transfer-destination-request:5cb224a8-4018-4d4e-81c3-27b40dd0d5cb:", "transfer-destination-request", false},
-    {"handoff-destination-request",
-     "handoff-destination-request:5cb224a8-4018-4d4e-81c3-27b40dd0d5cb:", "handoff-destination-request", false},
-    {"transfer-update.to-number", "transfer-update:5cb224a8-4018-4d4e-81c3-27b40dd0d5cb:", "transfer-update", false},
-    {"call.artifact.upload", "call.artifact.upload:" CALL ":", "call.artifact.upload", false},
-    {"call.deleted", "call.deleted:" CALL, "call.deleted", false},
-    {"call.delete.failed", "call.delete.failed:" CALL ":", "call.delete.failed", false},
-    {"session.created", "session.created:5903349b-dc22-4163-9ae4-2949d782c201", "session.created", false},
-    {"session.updated", "session.updated:5903349b-dc22-4163-9ae4-2949d782c201:2026-08-12T17:12:32.114Z",
-     "session.updated", false},
-    {"chat.created", "chat.created:140a79f1-e909-45e9-a9d0-e7ef905320d5", "chat.created", false},
-    {"campaign.predial", "campaign.predial:86bb2041-ed03-42ca-84fa-15103a7b9906:03be67bb-671a-4681-a08f-ee5e0dc928b1",
-     "campaign.predial", false},
-    {"unknown-type", "call.mood-detected:" CALL ":", "call.mood-detected", false},
+     "transcript:" CALL ":user:1786550619014:f7c526af0ccedcf747c2b730bb1f260f"},
+    {"end-of-call-report.full", "report:" CALL ":#"},
+    {"end-of-call-report.web-call", "report:d07990b5-dde1-4ba3-96fe-6dc15ab65348:#"},
+    {"conversation-update", "conversation-update:" CALL},
+    {"speech-update.started-user", "speech-update:" CALL ":user:1:started"},
+    {"speech-update.stopped-assistant", "speech-update:" CALL ":assistant:2:stopped"},
+    {"assistant.started", "assistant.started:" CALL ":1786550604400"},
+    {"assistant.speechStarted.word-alignment", "assistant.speechStarted:" CALL ":2:#"},
+    {"user-interrupted", "user-interrupted:" CALL ":turn-4-9c1e"},
+    {"model-output", "model-output:" CALL ":turn-2-41b7:#"},
+    {"voice-input", "voice-input:" CALL ":#:1786550614414"},
+    {"language-change-detected", "language-change-detected:" CALL ":es:1786550619014"},
+    {"hang", "hang:" CALL ":1786550620914"},
+    {"phone-call-control.forward", "phone-call-control:" CALL ":forward:1786550624314"},
+    {"phone-call-control.hang-up", "phone-call-control:" CALL ":hang-up:1786550633300"},
+    {"assistant-request", "assistant-request:" CALL},
+    {"tool-calls.arguments-as-object", "tool-calls:" CALL ":call_9211a295c0251909249490bd"},
+    {"tool-calls.arguments-as-string", "tool-calls:" CALL ":call_9211a295c0251909249490bd"},
+    {"tool-calls.flat-shape-two-calls",
+     "tool-calls:" CALL ":call_9211a295c0251909249490ba,call_9211a295c0251909249490bb"},
+    {"function-call.legacy", "function-call:" CALL ":#:1786550619554"},
+    {"knowledge-base-request", "knowledge-base-request:" CALL},
+    {"call.endpointing.request", "call.endpointing.request:" CALL},
+    {"transfer-destination-request", "transfer-destination-request:" FORWARDED ":1786553460114"},
+    {"handoff-destination-request", "handoff-destination-request:" FORWARDED ":#:1786553459114"},
+    {"transfer-update.to-number", "transfer-update:" FORWARDED ":#:1786553461114"},
+    {"transfer-update.to-assistant", "transfer-update:" FORWARDED ":#:1786553449114"},
+    {"call.artifact.upload", "call.artifact.upload:" CALL ":#"},
+    {"call.deleted", "call.deleted:" CALL},
+    {"call.delete.failed", "call.delete.failed:" CALL ":1786637001114"},
+    {"session.created", "session.created:5903349b-dc22-4163-9ae4-2949d782c201"},
+    {"session.updated", "session.updated:5903349b-dc22-4163-9ae4-2949d782c201:2026-08-12T17:12:32.114Z"},
+    {"session.deleted", "session.deleted:5903349b-dc22-4163-9ae4-2949d782c201"},
+    {"chat.created", "chat.created:140a79f1-e909-45e9-a9d0-e7ef905320d5"},
+    {"chat.deleted", "chat.deleted:140a79f1-e909-45e9-a9d0-e7ef905320d5"},
+    {"campaign.predial", "campaign.predial:86bb2041-ed03-42ca-84fa-15103a7b9906:03be67bb-671a-4681-a08f-ee5e0dc928b1"},
+    {"unknown-type", "call.mood-detected:" CALL ":#"},
 };
+
+static bool key_fits(str_t key, const char *want)
+{
+    size_t i = 0;
+
+    for (; *want; want++) {
+        size_t len = *want == '#' ? 32 : 1;
+
+        if (i + len > key.len || (len == 1 && key.base[i] != *want))
+            return false;
+        for (size_t j = 0; len == 32 && j < len; j++)
+            if (!isxdigit((unsigned char)key.base[i + j]))
+                return false;
+        i += len;
+    }
+    return i == key.len;
+}
 
 static void test_every_message_has_its_key_and_call(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(EVENTS); i++) {
         delivery_t *d = deliver_file(EVENTS[i].file);
-        str_t want = str_from(EVENTS[i].key);
+        bool of_call = strstr(EVENTS[i].key, CALL) != NULL;
 
         assert_absent(d->error);
         assert_false(d->unstored);
-        if (want.base[want.len - 1] == ':') {
-            assert_true(str_starts(d->event_key, want));
-            assert_int_equal(d->event_key.len, want.len + 32);
-        } else {
-            assert_str(d->event_key, EVENTS[i].key);
-        }
-        assert_str(d->event_type, EVENTS[i].type);
-        if (strstr(EVENTS[i].key, CALL)) {
+        if (!key_fits(d->event_key, EVENTS[i].key))
+            fail_msg("%s: %.*s", EVENTS[i].file, STR_ARG(d->event_key));
+        if (of_call) {
             assert_str(d->call_id, CALL);
             assert_str(d->call_sid, SID);
+            ASSERT_CELLS(find_row(&d->facts, FACT_CALL, NULL), {CALL_CALL_SID, SID}, {CALL_DIRECTION, "inbound"},
+                         {CALL_CUSTOMER_NUMBER, "+14155550142"}, {CALL_CUSTOMER_NAME, "Zoë Nakamura"});
         }
-        assert_int_equal(d->facts.first != NULL, EVENTS[i].has_facts);
+        assert_int_equal(d->facts.first != NULL, d->call_id.base != NULL);
         assert_int_not_equal(d->occurred_us, TIME_NONE);
         delivery_free(d);
     }
 }
 
-static void test_no_secret_reaches_the_payload(void **state)
+/* A repetition may have a new timestamp and newly signed links. What has a name of its own is the same event still. */
+static void test_keys_that_need_no_time_have_none(void **state)
 {
-    static const char *const MORE[] = {"end-of-call-report.full.redelivered",          "end-of-call-report.forwarded",
-                                       "end-of-call-report.no-answer.minimal",         "status-update.ended.no-answer",
-                                       "status-update.ended.assistant-request-failed", "transcript.partial-user"};
-
     (void)state;
-    for (size_t i = 0; i < COUNT(EVENTS) + COUNT(MORE); i++) {
-        delivery_t *d = deliver_file(i < COUNT(EVENTS) ? EVENTS[i].file : MORE[i - COUNT(EVENTS)]);
+    for (size_t i = 0; i < COUNT(EVENTS); i++) {
+        str_t body = fixture(arena_printf(test_arena, "vapi/webhook.%s.json", EVENTS[i].file).base);
+        char *digit = strstr(body.base, "\"timestamp\": 1786") + strlen("\"timestamp\": 1");
+        delivery_t *first = deliver(P, "events", BODY_JSON, body), *again;
+        bool needs_time = strstr(EVENTS[i].key, ":1786") || strstr(EVENTS[i].file, "without-call") ||
+                          strstr(EVENTS[i].file, "unknown-type");
 
-        assert_absent(d->error);
-        if (holds(d->payload, "REDACT-ME"))
-            fail_msg("a secret is left in %s", d->event_type.base);
-        delivery_free(d);
+        *digit = '8';
+        again = deliver(P, "events", BODY_JSON, body);
+        assert_int_equal(str_eq(first->event_key, again->event_key), !needs_time);
+        delivery_free(first);
+        delivery_free(again);
     }
 }
 
@@ -321,7 +135,8 @@ static void test_redaction_spares_the_conversation(void **state)
         "{\"message\":{\"type\":\"tool-calls\",\"promptTokens\":3,\"transcript\":\"my token is 1\",\"toolCallList\":"
         "[{\"id\":\"1\",\"function\":{\"name\":\"pay\",\"arguments\":{\"token\":\"kept\",\"card\":{\"secret\":"
         "\"kept too\"}}}},{\"id\":\"2\",\"name\":\"x\",\"parameters\":{\"password\":\"also kept\"}}],\"server\":"
-        "{\"secret\":\"gone\",\"headers\":{\"X-Any\":\"gone\"}},\"assistant\":{\"credentials\":[{\"k\":\"gone\"}]},"
+        "{\"secret\":\"gone\",\"headers\":{\"X-Any\":\"gone\"}},\"analysis\":{\"structuredData\":{\"token\":\"A-12\"}},"
+        "\"assistant\":{\"credentials\":[{\"k\":\"gone\"}]},"
         "\"phoneNumber\":{\"twilioApiKey\":\"gone\",\"twilioAuthToken\":\"gone\"}}}";
     delivery_t *d = deliver(P, "events", BODY_JSON, STR(BODY));
 
@@ -330,6 +145,7 @@ static void test_redaction_spares_the_conversation(void **state)
     assert_true(holds(d->payload, "\"token\":\"kept\""));
     assert_true(holds(d->payload, "kept too"));
     assert_true(holds(d->payload, "also kept"));
+    assert_true(holds(d->payload, "A-12"));
     assert_true(holds(d->payload, "\"promptTokens\":3"));
     assert_true(holds(d->payload, "my token is 1"));
     delivery_free(d);
@@ -366,17 +182,16 @@ static void test_report_messages_are_one_set(void **state)
 
     (void)state;
     assert_int_equal(count_rows(&d->facts, FACT_MESSAGE), 7);
-    assert_null(find_row(&d->facts, FACT_MESSAGE, "report:0")); /* the system prompt */
-    assert_null(find_row(&d->facts, FACT_MESSAGE, "report:5")); /* a tool's call */
-    assert_null(find_row(&d->facts, FACT_MESSAGE, "report:6")); /* and its result */
-    ASSERT_CELLS(find_row(&d->facts, FACT_MESSAGE, "report:1"), {MESSAGE_SOURCE, "report"}, {MESSAGE_ROLE, "assistant"},
-                 {MESSAGE_SEQUENCE, "1"},
+    /* neither the system prompt nor a tool's call and its result */
+    ASSERT_CELLS(find_row(&d->facts, FACT_MESSAGE, "report:0"), {MESSAGE_SOURCE, "report"}, {MESSAGE_ROLE, "assistant"},
+                 {MESSAGE_SEQUENCE, "0"},
                  {MESSAGE_CONTENT, "Thanks for calling Juniper Street Dental, this is Juniper. How can I help?"},
                  {MESSAGE_SPOKEN_AT, "2026-08-12T16:03:25.494000Z"}, {MESSAGE_ENDED_AT, "2026-08-12T16:03:29.644000Z"});
-    ASSERT_CELLS(find_row(&d->facts, FACT_MESSAGE, "report:4"), {MESSAGE_ROLE, "user"},
+    ASSERT_CELLS(find_row(&d->facts, FACT_MESSAGE, "report:3"), {MESSAGE_ROLE, "user"},
                  {MESSAGE_CONTENT, "Zoë Nakamura."});
+    assert_non_null(find_row(&d->facts, FACT_MESSAGE, "report:6"));
     for (const fact_t *f = d->facts.first; f; f = f->next)
-        for (int c = 0; f->kind == FACT_MESSAGE && c < MESSAGE_COLUMN_COUNT; c++)
+        for (int c = 0; f->kind == FACT_MESSAGE && c < MESSAGE_METADATA; c++)
             assert_true(f->cells[c].version == 0 || f->cells[c].version == set);
     delivery_free(d);
 }
@@ -460,40 +275,49 @@ static void test_forwarded_call_is_completed(void **state)
     delivery_free(d);
 }
 
+static const char *outcome_of(str_t reason)
+{
+    delivery_t *d = deliver(P, "events", BODY_JSON,
+                            arena_printf(test_arena,
+                                         "{\"message\":{\"type\":\"status-update\",\"status\":\"ended\","
+                                         "\"endedReason\":\"" STR_FMT "\",\"call\":{\"id\":\"c\"}}}",
+                                         STR_ARG(reason)));
+    const fact_t *call = find_row(&d->facts, FACT_CALL, NULL);
+    const char *outcome = "undecided";
+
+    assert_true(str_eq(call->cells[CALL_END_REASON].text, reason));
+    assert_int_equal(call->cells[CALL_PHASE].number, PHASE_ENDED);
+    if (call->cells[CALL_OUTCOME].version)
+        outcome = arena_dup(test_arena, call->cells[CALL_OUTCOME].text).base;
+    delivery_free(d);
+    return outcome;
+}
+
 static void test_each_ended_reason_has_its_outcome(void **state)
 {
-    static const struct {
-        const char *reason, *outcome;
-    } CASES[] = {
-        {"customer-ended-call", "completed"},
-        {"customer-ended-call-after-warm-transfer-attempt", "completed"},
-        {"assistant-ended-call-with-hangup-task", "completed"},
-        {"exceeded-max-duration", "completed"},
-        {"call.ringing.hook-executed-transfer", "completed"},
-        {"assistant-request-returned-forwarding-phone-number", "completed"},
-        {"assistant-request-failed", "failed"},
-        {"customer-busy", "failed"},
-        {"voicemail", "failed"},
-        {"call.forwarding.operator-busy", "failed"},
-        {"call.in-progress.error-pipeline-no-available-llm-model", "failed"},
-        {"pipeline-error-openai-llm-failed", "failed"},
-        {"twilio-failed-to-connect-call", "failed"},
-        {"call.in-progress.error-vapifault-transport-never-connected", "failed"},
-        {"unheard-of", NULL},
-    };
+    str_t rest = fixture("vapi/ended-reasons.txt"), line;
+    size_t completed = 0, failed = 0, undecided = 0;
 
     (void)state;
-    for (size_t i = 0; i < COUNT(CASES); i++) {
-        delivery_t *d = deliver(P, "events", BODY_JSON,
-                                arena_printf(test_arena,
-                                             "{\"message\":{\"type\":\"status-update\",\"status\":\"ended\","
-                                             "\"endedReason\":\"%s\",\"call\":{\"id\":\"c\"}}}",
-                                             CASES[i].reason));
+    while (str_split(&rest, '\n', &line)) {
+        size_t blank = str_find(line, ' ');
+        const char *outcome;
 
-        ASSERT_CELLS(find_row(&d->facts, FACT_CALL, NULL), {CALL_OUTCOME, CASES[i].outcome},
-                     {CALL_END_REASON, CASES[i].reason}, {CALL_PHASE, "2"});
-        delivery_free(d);
+        if (blank == SIZE_MAX)
+            continue;
+        outcome = outcome_of(str_slice(line, blank + 1, line.len));
+        if (!str_eq(str_slice(line, 0, blank), str_from(outcome)))
+            fail_msg(STR_FMT " came to %s", STR_ARG(line), outcome);
+        completed += strcmp(outcome, "completed") == 0;
+        failed += strcmp(outcome, "failed") == 0;
+        undecided += strcmp(outcome, "undecided") == 0;
     }
+    /* 595 different values in the enum; those that no rule knows are decided by whether the call was connected */
+    assert_int_equal(completed, 18);
+    assert_int_equal(failed, 571);
+    assert_int_equal(undecided, 6);
+    assert_string_equal(outcome_of(STR("unheard-of")), "undecided");
+    assert_string_equal(outcome_of(STR("call.in-progress.hook-executed-transfer")), "completed");
 }
 
 static void test_live_lines(void **state)
@@ -504,7 +328,8 @@ static void test_live_lines(void **state)
     (void)state;
     ASSERT_CELLS(line, {MESSAGE_SOURCE, "live"}, {MESSAGE_ROLE, "user"},
                  {MESSAGE_CONTENT, "Zoë Nakamura, [filtered] 🙂"}, {MESSAGE_SEQUENCE, "1786550619014"},
-                 {MESSAGE_SPOKEN_AT, "2026-08-12T16:03:39.014000Z"});
+                 {MESSAGE_SPOKEN_AT, "2026-08-12T16:03:39.014000Z"},
+                 {MESSAGE_METADATA, "{\"isFiltered\":true,\"detectedThreats\":[\"xss\"]}"});
     ASSERT_CELLS(find_row(&d->facts, FACT_CALL, NULL), {CALL_PHASE, "1"}, {CALL_TRANSCRIPT_SOURCE, "live"},
                  {CALL_CALL_SID, SID});
     delivery_free(d);
@@ -522,27 +347,357 @@ static void test_partial_lines_are_counted_only(void **state)
     delivery_free(d);
 }
 
-static void test_whole_call_in_any_order(void **state)
+/* ---- a conversation that comes whole, again and again ---- */
+
+static delivery_t *update_of(const char *lines)
 {
-    delivery_t *d[] = {deliver_file("status-update.ringing"),
-                       deliver_file("status-update.in-progress"),
-                       deliver_file("transcript.final-user"),
-                       deliver_file("transcript.final-assistant.bracketed-type"),
-                       deliver_file("status-update.ended.customer-ended-call"),
-                       deliver_file("end-of-call-report.full"),
-                       deliver_file("end-of-call-report.full.redelivered"),
-                       deliver_file("call.delete.failed")};
+    return deliver(P, "events", BODY_JSON,
+                   arena_printf(test_arena,
+                                "{\"message\":{\"type\":\"conversation-update\",\"messagesOpenAIFormatted\":[%s],"
+                                "\"call\":{\"id\":\"" CALL "\"}}}",
+                                lines));
+}
+
+static void test_conversation_updates_are_one_event_and_the_longest_wins(void **state)
+{
+    static const char BEGIN[] = "{\"role\":\"system\",\"content\":\"Be brief.\"},"
+                                "{\"role\":\"assistant\",\"content\":\"Hello?\"}";
+    delivery_t *d[] = {update_of(BEGIN),
+                       update_of(arena_printf(test_arena, "%s,{\"role\":\"user\",\"content\":\"Hi.\"}", BEGIN).base),
+                       update_of(""), deliver_file("conversation-update")};
+    facts_t rows;
+
+    (void)state;
+    facts_init(&rows, test_arena);
+    for (size_t i = 0; i < COUNT(d); i++) {
+        assert_str(d[i]->event_key, "conversation-update:" CALL);
+        merge_into(&rows, &d[i]->facts);
+    }
+    assert_int_equal(count_rows(&rows, FACT_MESSAGE), 4);
+    ASSERT_CELLS(find_row(&rows, FACT_MESSAGE, "update:0"), {MESSAGE_SOURCE, "update"}, {MESSAGE_ROLE, "assistant"},
+                 {MESSAGE_CONTENT, "Thanks for calling Juniper Street Dental, this is Juniper. How can I help?"},
+                 {MESSAGE_SPOKEN_AT, "2026-08-12T16:03:25.494000Z"});
+    assert_cell(find_row(&rows, FACT_MESSAGE, "update:3"), MESSAGE_CONTENT, "Zoë Nakamura.");
+    assert_cell(find_row(&rows, FACT_CALL, NULL), CALL_TRANSCRIPT_SOURCE, "update");
+    assert_int_equal(find_row(&rows, FACT_CALL, NULL)->cells[CALL_TRANSCRIPT_SOURCE].version,
+                     version_of(RANK_EVENT, LIVE_HEARD));
+    assert_order_free(d, COUNT(d), 11);
+    for (size_t i = 0; i < COUNT(d); i++)
+        delivery_free(d[i]);
+}
+
+static void test_requests_that_bring_the_history_are_updates_too(void **state)
+{
+    static const char *const FILES[] = {"knowledge-base-request", "call.endpointing.request",
+                                        "status-update.forwarding"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(FILES); i++) {
+        delivery_t *d = deliver_file(FILES[i]);
+
+        assert_cell(find_row(&d->facts, FACT_CALL, NULL), CALL_TRANSCRIPT_SOURCE, "update");
+        assert_non_null(find_row(&d->facts, FACT_MESSAGE, "update:0"));
+        delivery_free(d);
+    }
+}
+
+/* live < update < report, whatever comes first */
+static void test_best_source_of_lines_is_shown(void **state)
+{
+    static const struct {
+        const char *file, *source;
+    } STEPS[] = {{"transcript.final-user", "live"},
+                 {"conversation-update", "update"},
+                 {"transcript.final-assistant.bracketed-type", "update"},
+                 {"end-of-call-report.full", "report"},
+                 {"conversation-update", "report"}};
+    delivery_t *d[COUNT(STEPS)];
+    facts_t rows;
+
+    (void)state;
+    facts_init(&rows, test_arena);
+    for (size_t i = 0; i < COUNT(STEPS); i++) {
+        d[i] = deliver_file(STEPS[i].file);
+        merge_into(&rows, &d[i]->facts);
+        assert_cell(find_row(&rows, FACT_CALL, NULL), CALL_TRANSCRIPT_SOURCE, STEPS[i].source);
+    }
+    for (size_t i = 0; i < COUNT(STEPS); i++)
+        delivery_free(d[i]);
+}
+
+/* ---- calls ---- */
+
+static void test_any_message_tells_of_its_call(void **state)
+{
+    delivery_t *d = deliver_file("hang");
+
+    (void)state;
+    ASSERT_CELLS(find_row(&d->facts, FACT_CALL, NULL), {CALL_PHASE, "1"}, {CALL_CALL_SID, SID},
+                 {CALL_DIRECTION, "inbound"}, {CALL_FROM_NUMBER, "+14155550142"}, {CALL_TO_NUMBER, NULL},
+                 {CALL_CONNECTED_AT, "2026-08-12T16:03:24.314000Z"}, {CALL_AI_AGENT_USED, "1"}, {CALL_OUTCOME, NULL},
+                 {CALL_AGENT_ID, "2de8bbed-041e-41b2-81c1-a340ce642e18"});
+    delivery_free(d);
+}
+
+static void test_deleting_at_vapi_takes_nothing_from_us(void **state)
+{
+    static const char *const FILES[] = {"call.deleted", "call.delete.failed"};
+    delivery_t *report = deliver_file("end-of-call-report.full");
+    fact_t *call = find_row(&report->facts, FACT_CALL, NULL);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(FILES); i++) {
+        delivery_t *d = deliver_file(FILES[i]);
+        facts_t rows;
+
+        facts_init(&rows, test_arena);
+        merge_into(&rows, &report->facts);
+        merge_into(&rows, &d->facts);
+        for (int c = 0; c < CALL_COLUMN_COUNT; c++)
+            assert_true(same_cell(FACT_TABLES[FACT_CALL].columns[c].type, &call->cells[c],
+                                  &find_row(&rows, FACT_CALL, NULL)->cells[c]));
+        delivery_free(d);
+    }
+    delivery_free(report);
+}
+
+static void test_chats_sessions_and_contacts_are_no_calls(void **state)
+{
+    static const char *const FILES[] = {
+        "chat.created",    "chat.deleted",     "session.created",           "session.updated",
+        "session.deleted", "campaign.predial", "status-update.without-call"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(FILES); i++) {
+        delivery_t *d = deliver_file(FILES[i]);
+
+        assert_absent(d->call_id);
+        assert_null(d->facts.first);
+        delivery_free(d);
+    }
+}
+
+static void test_transfers_say_where_to(void **state)
+{
+    static const struct {
+        const char *file, *to;
+    } CASES[] = {{"transfer-update.to-number", "+14155550199"},
+                 {"transfer-update.to-assistant", "Billing desk"},
+                 {"status-update.forwarding", "+14155550199"},
+                 {"end-of-call-report.forwarded", "+14155550199"},
+                 {"end-of-call-report.squad-sip", "sip:desk@pbx.example.com"}, /* of two attempts, who answered */
+                 {"end-of-call-report.full", NULL},
+                 {"phone-call-control.forward", NULL}}; /* asks for one; nobody does it */
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        delivery_t *d = deliver_file(CASES[i].file);
+
+        assert_cell(find_row(&d->facts, FACT_CALL, NULL), CALL_TRANSFERRED_TO, CASES[i].to);
+        delivery_free(d);
+    }
+}
+
+static void test_attempts_that_failed_are_no_transfers(void **state)
+{
+    static const char ATTEMPT[] = "{\"status\":\"%s\",\"destination\":{\"number\":\"%s\"}}";
+    static const struct {
+        const char *statuses[2], *to;
+    } CASES[] = {{{"connected", "failed"}, "+1"}, {{"no-answer", "completed"}, "+2"}, {{"busy", "voicemail"}, NULL}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        str_t first = arena_printf(test_arena, ATTEMPT, CASES[i].statuses[0], "+1");
+        str_t second = arena_printf(test_arena, ATTEMPT, CASES[i].statuses[1], "+2");
+        delivery_t *d =
+            deliver(P, "events", BODY_JSON,
+                    arena_printf(test_arena,
+                                 "{\"message\":{\"type\":\"end-of-call-report\",\"artifact\":{\"transfers\":"
+                                 "[%s,%s]},\"call\":{\"id\":\"c\"}}}",
+                                 first.base, second.base));
+
+        assert_cell(find_row(&d->facts, FACT_CALL, NULL), CALL_TRANSFERRED_TO, CASES[i].to);
+        delivery_free(d);
+    }
+}
+
+static void test_last_of_several_transfers_counts(void **state)
+{
+    delivery_t *d[] = {deliver_file("transfer-update.to-assistant"), deliver_file("transfer-update.to-number")};
     facts_t rows;
 
     (void)state;
     facts_init(&rows, test_arena);
     for (size_t i = 0; i < COUNT(d); i++)
         merge_into(&rows, &d[i]->facts);
+    assert_cell(find_row(&rows, FACT_CALL, NULL), CALL_TRANSFERRED_TO, "+14155550199");
+    assert_order_free(d, COUNT(d), 17);
+    for (size_t i = 0; i < COUNT(d); i++)
+        delivery_free(d[i]);
+}
+
+static void test_forwarding_brings_what_was_said(void **state)
+{
+    delivery_t *d = deliver_file("status-update.forwarding");
+    fact_t *call = find_row(&d->facts, FACT_CALL, NULL);
+
+    (void)state;
+    ASSERT_CELLS(call, {CALL_PHASE, "1"}, {CALL_SUMMARY, "The caller asked for a person."},
+                 {CALL_TRANSCRIPT, "AI: Thanks for calling Juniper Street Dental.\nUser: A person, please.\n"});
+    assert_int_equal(rank_of(call, CALL_SUMMARY), RANK_EVENT);
+    delivery_free(d);
+}
+
+static void test_report_of_a_squad_over_sip(void **state)
+{
+    delivery_t *d = deliver_file("end-of-call-report.squad-sip");
+    fact_t *call = find_row(&d->facts, FACT_CALL, NULL);
+
+    (void)state;
+    ASSERT_CELLS(
+        call, {CALL_CALL_SID, NULL}, {CALL_DIRECTION, "inbound"}, {CALL_FROM_NUMBER, "sip:robin@pbx.example.com"},
+        {CALL_TO_NUMBER, "sip:juniper@sip.example.com"}, {CALL_CUSTOMER_NUMBER, NULL},
+        {CALL_CUSTOMER_NAME, "Robin Sample"}, {CALL_CUSTOMER_EMAIL, "robin@example.com"},
+        {CALL_AGENT_ID, "2de8bbed-041e-41b2-81c1-a340ce642e18"}, {CALL_AGENT_NAME, "Front desk (inbound)"},
+        {CALL_TOKENS, "850"}, {CALL_COST, "0.0931"}, {CALL_DURATION, NULL}, {CALL_OUTCOME, "completed"},
+        {CALL_RECORDING_URL, "https://storage.example.com/recordings/6a2b-stereo.wav"},
+        {CALL_RECORDING, "{\"stereo\":\"https://storage.example.com/recordings/6a2b-stereo.wav\","
+                         "\"video\":\"https://storage.example.com/recordings/6a2b-video.mp4\","
+                         "\"videoStartDelay\":0.4,\"log\":\"https://storage.example.com/logs/6a2b.jsonl.gz\","
+                         "\"pcap\":\"https://storage.example.com/pcap/6a2b.pcap\"}"},
+        {CALL_ANALYSIS, "{\"summary\":\"Robin Sample asked about a charge.\",\"structuredDataMulti\":[{\"plan\":"
+                        "{\"key\":\"mood\"},\"result\":{\"mood\":\"worried\"}}],\"successEvaluation\":\"Good\"}"},
+        {CALL_EXTRACTED, "{\"structuredDataMulti\":[{\"plan\":{\"key\":\"mood\"},\"result\":{\"mood\":"
+                         "\"worried\"}}],\"structuredOutputs\":{\"e910b752-9ce9-4a95-aa0b-bab694fb2915\":{\"name\":"
+                         "\"Call intent\",\"result\":{\"intent\":\"billing\",\"token\":\"A-12\"}}}}"},
+        {CALL_METADATA,
+         "{\"name\":\"Deposit question\",\"phoneNumberId\":\"0d7f1f52-2a51-4d0c-8d7a-9c0f5b2e6a31\",\"campaignId\":"
+         "\"86bb2041-ed03-42ca-84fa-15103a7b9906\",\"squadId\":\"4c1e2f7a-5a0e-4a2c-9d39-7c1b8e5f2a90\",\"workflowId\":"
+         "\"1f3b5d7a-9c1e-4a3b-8d5f-7a9b1c3d5e6f\",\"assistantVersion\":\"v7\",\"assistantMetadata\":{\"localAgentId\":"
+         "\"agent-0001\"},\"endedMessage\":\"The assistant said "
+         "goodbye.\",\"compliance\":{\"recordingConsent\":{\"type\":"
+         "\"stay-on-line\",\"grantedAt\":\"2026-08-13T11:00:03.114Z\"}}}"});
+    ASSERT_CELLS(
+        find_row(&d->facts, FACT_MESSAGE, "report:1"), {MESSAGE_CONTENT, "My card is [filtered], why was it charged?"},
+        {MESSAGE_METADATA, "{\"speakerLabel\":\"SPEAKER_0\",\"isFiltered\":true,\"detectedThreats\":[\"pci\"]}"});
+    delivery_free(d);
+}
+
+static void test_report_in_the_older_form(void **state)
+{
+    delivery_t *d = deliver_file("end-of-call-report.legacy");
+
+    (void)state;
+    ASSERT_CELLS(find_row(&d->facts, FACT_CALL, NULL), {CALL_OUTCOME, "completed"}, {CALL_DURATION, "66"},
+                 {CALL_SUMMARY, "A wrong number."}, {CALL_TRANSCRIPT, "AI: Hello?\nUser: Wrong number.\n"},
+                 {CALL_RECORDING_URL, "https://storage.example.com/recordings/31c0-mono.wav"}, {CALL_COST, "0.02"},
+                 {CALL_TOKENS, "224"}, {CALL_AGENT_NAME, "Transient caller"}, {CALL_AGENT_ID, NULL},
+                 {CALL_CALL_SID, NULL}, {CALL_FROM_NUMBER, "+14155550110"}, {CALL_TO_NUMBER, "+14155550187"},
+                 {CALL_ANALYSIS, NULL}, {CALL_EXTRACTED, NULL}, {CALL_TRANSCRIPT_SOURCE, "report"});
+    ASSERT_CELLS(find_row(&d->facts, FACT_MESSAGE, "report:0"), {MESSAGE_ROLE, "assistant"},
+                 {MESSAGE_CONTENT, "Hello?"});
+    ASSERT_CELLS(find_row(&d->facts, FACT_MESSAGE, "report:1"), {MESSAGE_ROLE, "user"},
+                 {MESSAGE_SPOKEN_AT, "2026-08-13T13:00:12.114000Z"});
+    delivery_free(d);
+}
+
+static void test_what_is_empty_in_the_message_is_taken_from_its_call(void **state)
+{
+    delivery_t *d =
+        deliver(P, "events", BODY_JSON,
+                STR("{\"message\":{\"type\":\"end-of-call-report\",\"summary\":\"\",\"analysis\":{},\"cost\":null,"
+                    "\"costs\":[],\"endedReason\":\"\",\"call\":{\"id\":\"c\",\"summary\":\"S\",\"analysis\":"
+                    "{\"successEvaluation\":\"8\"},\"cost\":0.5,\"costs\":[{\"type\":\"model\",\"promptTokens\":3,"
+                    "\"completionTokens\":4}],\"endedReason\":\"voicemail\"}}}"));
+
+    (void)state;
+    ASSERT_CELLS(find_row(&d->facts, FACT_CALL, NULL), {CALL_SUMMARY, "S"}, {CALL_COST, "0.5"}, {CALL_TOKENS, "7"},
+                 {CALL_ANALYSIS, "{\"successEvaluation\":\"8\"}"}, {CALL_END_REASON, "voicemail"});
+    delivery_free(d);
+}
+
+/* A set that wins leaves no line of another standing, though that one had entries that are no lines. */
+static void test_longer_set_leaves_nothing_of_a_shorter_one(void **state)
+{
+    static const char TOOL[] = "{\"role\":\"tool\",\"content\":\"7\"}";
+    static const char LINE[] = "{\"role\":\"user\",\"content\":\"One.\"}";
+    delivery_t *d[] = {update_of(arena_printf(test_arena, "%s,%s,%s,%s", TOOL, TOOL, TOOL, LINE).base),
+                       update_of(arena_printf(test_arena, "%s,%s", LINE, LINE).base)};
+    facts_t rows;
+
+    (void)state;
+    facts_init(&rows, test_arena);
+    for (size_t i = 0; i < COUNT(d); i++)
+        merge_into(&rows, &d[i]->facts);
+    assert_int_equal(count_rows(&rows, FACT_MESSAGE), 2);
+    for (size_t i = 0; i < COUNT(d); i++)
+        delivery_free(d[i]);
+}
+
+static void test_whole_call_in_any_order(void **state)
+{
+    static const char *const FILES[] = {"assistant-request",
+                                        "status-update.ringing",
+                                        "status-update.in-progress",
+                                        "assistant.started",
+                                        "assistant.speechStarted.word-alignment",
+                                        "speech-update.started-user",
+                                        "speech-update.stopped-assistant",
+                                        "transcript.final-user",
+                                        "transcript.final-assistant.bracketed-type",
+                                        "transcript.final-user.non-ascii-filtered",
+                                        "conversation-update",
+                                        "knowledge-base-request",
+                                        "call.endpointing.request",
+                                        "tool-calls.arguments-as-object",
+                                        "tool-calls.arguments-as-string",
+                                        "tool-calls.flat-shape-two-calls",
+                                        "user-interrupted",
+                                        "hang",
+                                        "phone-call-control.forward",
+                                        "status-update.ended.customer-ended-call",
+                                        "end-of-call-report.full",
+                                        "end-of-call-report.full.redelivered",
+                                        "call.artifact.upload",
+                                        "call.delete.failed",
+                                        "call.deleted"};
+    delivery_t *d[COUNT(FILES)];
+    facts_t rows;
+
+    (void)state;
+    facts_init(&rows, test_arena);
+    for (size_t i = 0; i < COUNT(d); i++) {
+        d[i] = deliver_file(FILES[i]);
+        merge_into(&rows, &d[i]->facts);
+    }
     assert_int_equal(count_rows(&rows, FACT_CALL), 1);
-    assert_int_equal(count_rows(&rows, FACT_MESSAGE), 9);
+    assert_int_equal(count_rows(&rows, FACT_MESSAGE), 3 + 4 + 7); /* live, update, report */
     ASSERT_CELLS(find_row(&rows, FACT_CALL, NULL), {CALL_PHASE, "2"}, {CALL_OUTCOME, "completed"},
-                 {CALL_TRANSCRIPT_SOURCE, "report"}, {CALL_DURATION, "31"});
+                 {CALL_TRANSCRIPT_SOURCE, "report"}, {CALL_DURATION, "31"}, {CALL_TRANSFERRED_TO, NULL},
+                 {CALL_STARTED_AT, "2026-08-12T16:03:24.314000Z"}, {CALL_ENDED_AT, "2026-08-12T16:03:55.374000Z"});
     assert_order_free(d, COUNT(d), 7);
+    for (size_t i = 0; i < COUNT(d); i++)
+        delivery_free(d[i]);
+}
+
+static void test_transferred_call_in_any_order(void **state)
+{
+    static const char *const FILES[] = {"transfer-destination-request", "handoff-destination-request",
+                                        "transfer-update.to-assistant", "transfer-update.to-number",
+                                        "status-update.forwarding",     "end-of-call-report.forwarded"};
+    delivery_t *d[COUNT(FILES)];
+    facts_t rows;
+
+    (void)state;
+    facts_init(&rows, test_arena);
+    for (size_t i = 0; i < COUNT(d); i++) {
+        d[i] = deliver_file(FILES[i]);
+        merge_into(&rows, &d[i]->facts);
+    }
+    ASSERT_CELLS(find_row(&rows, FACT_CALL, NULL), {CALL_TRANSFERRED_TO, "+14155550199"}, {CALL_OUTCOME, "completed"},
+                 {CALL_SUMMARY, "The caller asked for a person and was transferred."},
+                 {CALL_TRANSCRIPT_SOURCE, "report"});
+    assert_order_free(d, COUNT(d), 13);
     for (size_t i = 0; i < COUNT(d); i++)
         delivery_free(d[i]);
 }
@@ -640,6 +795,7 @@ static void test_each_question_has_its_answer(void **state)
         {"transfer-destination-request", "{\"error\":\"There is nobody to transfer this call to.\"}"},
         {"handoff-destination-request", "{\"error\":\"There is nobody to transfer this call to.\"}"},
         {"knowledge-base-request", "{\"documents\":[]}"},
+        {"call.endpointing.request", "{\"timeoutSeconds\":1}"},
         {"campaign.predial", "{\"eligible\":false}"},
         {"hang", "{}"},
         {"status-update.ringing", "{}"},
@@ -657,18 +813,83 @@ static void test_each_question_has_its_answer(void **state)
     }
 }
 
+/* The shapes of the OpenAPI document, of the prose pages, and what was seen; what has no id gets a hash for a key. */
+static void test_tool_calls_are_read_in_every_shape(void **state)
+{
+    static const struct {
+        const char *lists, *key, *results;
+    } CASES[] = {
+        {"\"toolCallList\":[{\"id\":\"1\",\"function\":{\"name\":\"a\"}},{\"id\":\"2\",\"name\":\"b\"}]",
+         "tool-calls:c:1,2", "1 a, 2 b"},
+        {"\"toolCallList\":[],\"toolCalls\":[{\"id\":\"3\",\"function\":{\"name\":\"d\"}}]", "tool-calls:c:3", "3 d"},
+        {"\"toolWithToolCallList\":[{\"type\":\"function\",\"name\":\"def\",\"toolCall\":{\"id\":\"4\","
+         "\"function\":{\"name\":\"e\",\"parameters\":{}}}}]",
+         "tool-calls:c:4", "4 e"},
+        {"\"toolCallList\":[{\"id\":\"5\"},{\"name\":\"f\"}]", "tool-calls:c:#", "5 ,  f"},
+        {"\"toolCallList\":{}", "tool-calls:c:#", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        delivery_t *d =
+            deliver(P, "events", BODY_JSON,
+                    arena_printf(test_arena, "{\"message\":{\"type\":\"tool-calls\",%s,\"call\":{\"id\":\"c\"}}}",
+                                 CASES[i].lists));
+        buf_t results = BUF_EMPTY;
+        err_t err;
+        const cJSON *reply = json_parse(test_arena, reply_to(P, d).body, &err);
+
+        assert_non_null(reply);
+        for (const cJSON *first = json_at(reply, "results.0"), *r = first; r; r = r->next) {
+            assert_false(str_is_empty(json_str(r, "error")));
+            buf_printf(&results, "%s" STR_FMT " " STR_FMT, r == first ? "" : ", ", STR_ARG(json_str(r, "toolCallId")),
+                       STR_ARG(json_str(r, "name")));
+        }
+        assert_true(str_eq(buf_str(&results), str_from(CASES[i].results)));
+        assert_true(key_fits(d->event_key, CASES[i].key));
+        buf_clear(&results);
+        delivery_free(d);
+    }
+}
+
+/* Any 200 would be played to the caller: the voice is refused, but stored. */
+static void test_custom_voice_is_refused_loudly(void **state)
+{
+    delivery_t *d = deliver(P, "events", BODY_JSON,
+                            STR("{\"message\":{\"type\":\"voice-request\",\"text\":\"Hello, world!\",\"sampleRate\":"
+                                "24000,\"timestamp\":1786550605600,\"call\":{\"id\":\"c\"}}}"));
+
+    (void)state;
+    assert_absent(d->error);
+    assert_false(d->unstored);
+    assert_true(key_fits(d->event_key, "voice-request:c:#:1786550605600"));
+    assert_int_equal(reply_to(P, d).status, 422);
+    delivery_free(d);
+}
+
+static void test_samples_are_understood(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < P->n_samples; i++) {
+        sample_call_t call;
+        delivery_t *d;
+
+        sample_call_init(&call, 1, NOW_US);
+        d = deliver(P, "events", BODY_JSON, hook_fill(&P->samples[i], &call, NOW_US + US_PER_S, test_arena));
+        assert_absent(d->error);
+        assert_true(d->unstored || !str_is_empty(d->event_key));
+        assert_non_null(d->call_id.base);
+        assert_true(d->unstored || find_row(&d->facts, FACT_CALL, NULL));
+        assert_int_equal(strcmp(P->samples[i].event, "transcript-partial") == 0, d->unstored);
+        delivery_free(d);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        provider_test(test_every_hmac_vector_gets_its_verdict),
-        provider_test(test_secret_comes_in_either_header),
-        provider_test(test_either_proof_suffices_where_both_are_set),
-        provider_test(test_tolerance_can_be_set_and_switched_off),
-        provider_test(test_every_character_of_a_signature_counts),
-        provider_test(test_settings_that_cannot_work_are_refused),
-        provider_test(test_what_we_sign_we_accept),
         provider_test(test_every_message_has_its_key_and_call),
-        provider_test(test_no_secret_reaches_the_payload),
+        provider_test(test_keys_that_need_no_time_have_none),
         provider_test(test_redaction_spares_the_conversation),
         provider_test(test_report_facts),
         provider_test(test_report_messages_are_one_set),
@@ -680,11 +901,29 @@ int main(void)
         provider_test(test_each_ended_reason_has_its_outcome),
         provider_test(test_live_lines),
         provider_test(test_partial_lines_are_counted_only),
+        provider_test(test_conversation_updates_are_one_event_and_the_longest_wins),
+        provider_test(test_requests_that_bring_the_history_are_updates_too),
+        provider_test(test_best_source_of_lines_is_shown),
+        provider_test(test_any_message_tells_of_its_call),
+        provider_test(test_deleting_at_vapi_takes_nothing_from_us),
+        provider_test(test_chats_sessions_and_contacts_are_no_calls),
+        provider_test(test_transfers_say_where_to),
+        provider_test(test_attempts_that_failed_are_no_transfers),
+        provider_test(test_last_of_several_transfers_counts),
+        provider_test(test_forwarding_brings_what_was_said),
+        provider_test(test_report_of_a_squad_over_sip),
+        provider_test(test_report_in_the_older_form),
+        provider_test(test_what_is_empty_in_the_message_is_taken_from_its_call),
+        provider_test(test_longer_set_leaves_nothing_of_a_shorter_one),
         provider_test(test_whole_call_in_any_order),
+        provider_test(test_transferred_call_in_any_order),
         provider_test(test_not_found_moves_nothing),
         provider_test(test_unknown_shapes_are_dead_letters),
         provider_test(test_odd_types_never_break),
         provider_test(test_each_question_has_its_answer),
+        provider_test(test_tool_calls_are_read_in_every_shape),
+        provider_test(test_custom_voice_is_refused_loudly),
+        provider_test(test_samples_are_understood),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,140 +1,69 @@
-/* call.c – what every server message of Vapi says about its call, and what the ways to end one mean.
+/* call.c – what every server message of Vapi says about its call: who talks with whom, by which line, how far it is.
  *
- * Source: the schemas Call and CallEndedReason of Vapi's OpenAPI document, docs.vapi.ai/calls/call-ended-reason, read
- * 2026-11-21. */
+ * Source: the schemas Call, Artifact and TransferDestination* of Vapi's OpenAPI document, read 2026-11-21. */
 #include "base/phone.h"
 #include "vapi/vapi.h"
 
-/* A report repeats its call's fields one level up, and there they are fuller: the nested artifact and analysis may be
- * empty objects. */
-str_t vapi_text(const vapi_message_t *m, const char *path)
-{
-    str_t text = json_str(m->root, path);
+/* ---- the two parties ---- */
 
-    return str_is_empty(text) ? json_str(m->call, path) : text;
+static str_t first_text(const vapi_message_t *m, const char *const *paths, size_t count)
+{
+    str_t text = STR_NONE;
+
+    for (size_t i = 0; i < count && str_is_empty(text); i++)
+        text = vapi_text(m, paths[i]);
+    return text;
 }
 
-int64_t vapi_time(const vapi_message_t *m, const char *path)
-{
-    return time_from_iso8601(vapi_text(m, path));
-}
-
-const cJSON *vapi_node(const vapi_message_t *m, const char *path)
-{
-    const cJSON *node = json_at(m->root, path);
-
-    return node && node->child ? node : json_at(m->call, path);
-}
-
-/* ---- how a call ended ---- */
-
-/* '*' at either end stands for anything. The first row that fits decides; a reason that no row knows (there are over
- * six hundred, and new ones come) leaves it to whether the call was ever connected. */
-static const struct {
-    const char *reason;
-    const char *outcome;
-} OUTCOMES[] = {
-    {"customer-ended-call*", "completed"},
-    {"assistant-ended-call*", "completed"},
-    {"assistant-said-end-call-phrase", "completed"},
-    {"silence-timed-out", "completed"},
-    {"exceeded-max-duration", "completed"},
-    {"manually-canceled", "completed"},
-    {"vonage-completed", "completed"},
-    {"call.in-progress.twilio-completed-call", "completed"},
-    {"call.in-progress.sip-completed-call", "completed"},
-    /* transferred: Vapi's leg ended, the people may go on talking */
-    {"assistant-forwarded-call", "completed"},
-    {"*hook-executed-transfer", "completed"},
-    {"assistant-request-returned-forwarding-phone-number", "completed"},
-    /* nobody to talk to */
-    {"customer-did-not-answer", "failed"},
-    {"customer-busy", "failed"},
-    {"call.forwarding.*", "failed"},
-    {"voicemail", "failed"},
-    {"call-deleted", "failed"},
-    {"scheduled-call-deleted", "failed"},
-    /* technical */
-    {"call.start.error*", "failed"},
-    {"call-start-error*", "failed"},
-    {"call.in-progress.error*", "failed"},
-    {"call.ringing.error*", "failed"},
-    {"pipeline-*", "failed"},
-    {"assistant-request-*", "failed"},
-    {"assistant-not-*", "failed"},
-    {"*-failed-to-connect-call", "failed"},
-    {"*transport-never-connected", "failed"},
-    {"worker-*", "failed"},
-    {"phone-call-provider-*", "failed"},
-    {"vonage-rejected", "failed"},
-    {"vonage-disconnected", "failed"},
-    {"twilio-reported-customer-misdialed", "failed"},
-};
-
-static bool reason_fits(str_t reason, str_t pattern)
-{
-    if (pattern.base[0] == '*')
-        return str_ends_nocase(reason, str_slice(pattern, 1, pattern.len));
-    if (pattern.base[pattern.len - 1] == '*')
-        return str_starts(reason, str_slice(pattern, 0, pattern.len - 1));
-    return str_eq(reason, pattern);
-}
-
-void vapi_ended(const vapi_message_t *m, str_t reason)
-{
-    str_t outcome = STR_NONE;
-
-    for (size_t i = 0; i < COUNT(OUTCOMES) && !outcome.base; i++)
-        if (reason_fits(reason, str_from(OUTCOMES[i].reason)))
-            outcome = str_from(OUTCOMES[i].outcome);
-    fact_ended(m->fact, m->version, outcome, reason);
-}
-
-/* ---- who talks with whom ---- */
-
+/* A number that Vapi gave for SIP may have an address and nothing else. */
 static str_t our_number(const vapi_message_t *m)
 {
-    const cJSON *ours = json_at(m->call, "phoneNumber");
-    str_t number = json_str(json_at(m->root, "phoneNumber"), "number");
+    static const char *const PATHS[] = {"phoneNumber.number", "phoneNumber.twilioPhoneNumber", "phoneNumber.sipUri"};
 
-    if (str_is_empty(number))
-        number = json_str(ours, "number");
-    return str_is_empty(number) ? json_str(ours, "twilioPhoneNumber") : number;
+    return first_text(m, PATHS, COUNT(PATHS));
 }
 
-static str_t customer(const vapi_message_t *m, const char *field)
+static str_t their_number(const vapi_message_t *m)
 {
-    str_t value = json_str(json_at(m->root, "customer"), field);
+    static const char *const PATHS[] = {"customer.number", "customer.sipUri"};
 
-    return str_is_empty(value) ? json_str(json_at(m->call, "customer"), field) : value;
+    return first_text(m, PATHS, COUNT(PATHS));
 }
 
 static void parties(const vapi_message_t *m)
 {
     str_t type = json_str(m->call, "type");
     bool inbound = str_eq(type, STR("inboundPhoneCall"));
-    str_t theirs = customer(m, "number"), ours = our_number(m);
     delivery_t *d = m->d;
 
     if (!inbound && !str_eq(type, STR("outboundPhoneCall")))
         return; /* in a browser or over a socket: no numbers */
-    fact_text(m->fact, CALL_CUSTOMER_NUMBER, m->version, phone_e164(d->arena, theirs));
-    if (str_is_empty(theirs))
-        theirs = customer(m, "sipUri");
-    d->from_number = inbound ? theirs : ours;
-    d->to_number = inbound ? ours : theirs;
+    d->from_number = inbound ? their_number(m) : our_number(m);
+    d->to_number = inbound ? our_number(m) : their_number(m);
     fact_text(m->fact, CALL_DIRECTION, m->version, inbound ? STR("inbound") : STR("outbound"));
     fact_text(m->fact, CALL_FROM_NUMBER, m->version, d->from_number);
     fact_text(m->fact, CALL_TO_NUMBER, m->version, d->to_number);
 }
 
-static str_t agent_name(const vapi_message_t *m)
+static void customer(const vapi_message_t *m)
 {
-    str_t name = json_str(json_at(m->root, "assistant"), "name");
+    str_t number = phone_e164(m->d->arena, vapi_text(m, "customer.number"));
 
-    if (str_is_empty(name))
-        name = json_str(m->root, "artifact.assistantActivations.0.assistantName");
-    return str_is_empty(name) ? json_str(m->call, "assistant.name") : name;
+    fact_text(m->fact, CALL_CUSTOMER_NUMBER, m->version, number);
+    fact_text(m->fact, CALL_CUSTOMER_NAME, m->version, vapi_text(m, "customer.name"));
+    fact_text(m->fact, CALL_CUSTOMER_EMAIL, m->version, vapi_text(m, "customer.email"));
+}
+
+/* Of several assistants (a squad, a handoff) the call's is the one that took it. A transient one has no id. */
+static void agent(const vapi_message_t *m)
+{
+    static const char *const NAMES[] = {"artifact.assistantActivations.0.assistantName", "assistant.name"};
+    str_t id = json_str(m->call, "assistantId");
+
+    if (str_is_empty(id))
+        id = vapi_text(m, "artifact.assistantActivations.0.assistantId");
+    fact_text(m->fact, CALL_AGENT_ID, m->version, id);
+    fact_text(m->fact, CALL_AGENT_NAME, m->version, first_text(m, NAMES, COUNT(NAMES)));
 }
 
 /* A call's own updatedAt orders what is said about it: it is the same in every repetition, unlike the message's
@@ -143,11 +72,70 @@ void vapi_read_call(vapi_message_t *m, rank_t rank)
 {
     if (str_is_empty(m->d->call_id))
         return;
+    m->rank = rank;
     m->version = version_of(rank, json_iso8601(m->call, "updatedAt"));
     m->fact = fact_call(&m->d->facts, m->d->call_id);
     fact_text(m->fact, CALL_CALL_SID, m->version, m->d->call_sid);
     fact_text(m->fact, CALL_ACCOUNT_ID, m->version, json_str(m->call, "orgId"));
-    fact_text(m->fact, CALL_AGENT_ID, m->version, json_str(m->call, "assistantId"));
-    fact_text(m->fact, CALL_AGENT_NAME, m->version, agent_name(m));
+    fact_text(m->fact, CALL_FORWARDED_FROM, m->version, json_str(m->call, "transport.forwardedFrom"));
     parties(m);
+    customer(m);
+    agent(m);
+    vapi_progress(m, json_str(m->call, "status"), TIME_NONE);
+}
+
+void vapi_about_call(vapi_message_t *m)
+{
+    vapi_read_call(m, RANK_EVENT);
+}
+
+/* ---- where it was transferred to ---- */
+
+static bool succeeded(const cJSON *attempt)
+{
+    str_t status = json_str(attempt, "status");
+
+    return str_eq(status, STR("connected")) || str_eq(status, STR("completed"));
+}
+
+/* Where the message does not say it at once, its list of attempts may: the last that somebody took. */
+static const cJSON *destination(const vapi_message_t *m)
+{
+    const cJSON *node = vapi_node(m, "destination");
+    const cJSON *attempts = node ? NULL : vapi_node(m, "artifact.transfers");
+
+    for (const cJSON *attempt = attempts ? attempts->child : NULL; attempt; attempt = attempt->next)
+        if (succeeded(attempt))
+            node = json_at(attempt, "destination");
+    return node;
+}
+
+static str_t transferred_to(const vapi_message_t *m)
+{
+    static const char *const KEYS[] = {"number", "sipUri", "assistantName"};
+    const cJSON *to = destination(m);
+    str_t text = STR_NONE;
+
+    for (size_t i = 0; i < COUNT(KEYS) && str_is_empty(text); i++)
+        text = json_str(to, KEYS[i]);
+    return str_is_empty(text) ? json_str(m->root, "toAssistant.name") : text;
+}
+
+/* A call's updatedAt stands still while it goes on, and it may be handed on twice: here the message's time orders. */
+void vapi_transferred(const vapi_message_t *m)
+{
+    fact_text(m->fact, CALL_TRANSFERRED_TO, version_of(m->rank, m->d->occurred_us), transferred_to(m));
+}
+
+void vapi_transfer_update(vapi_message_t *m)
+{
+    vapi_read_call(m, RANK_EVENT);
+    if (m->fact)
+        vapi_transferred(m);
+}
+
+/* Before there is any call: who is about to be called. */
+void vapi_campaign_predial(vapi_message_t *m)
+{
+    m->d->to_number = json_str(m->root, "contact.number");
 }

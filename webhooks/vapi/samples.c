@@ -1,5 +1,5 @@
-/* samples.c – a call as Vapi reports it: queued, answered, three lines, ended, and the report. Shaped after the bodies
- * in tests/fixtures/vapi/. */
+/* samples.c – a call as Vapi reports it: queued, answered, three lines, ended, and the report; and what may come
+ * between. Shaped after the bodies in tests/fixtures/vapi/. */
 #include "vapi/vapi.h"
 
 #define ASSISTANT_ID "3f0f3a52-6d0b-4d8e-9a51-5d1c0d5a7e21"
@@ -37,6 +37,7 @@
 #define ENTRY(role, text, time, end, seconds)                                                                          \
     "{\"role\":\"" role "\",\"message\":\"" text "\",\"time\":{{start_ms+" time "}},\"endTime\":{{start_ms+" end       \
     "}},\"secondsFromStart\":" seconds "}"
+#define DESTINATION "\"destination\":{\"type\":\"number\",\"number\":\"+12025550107\"}"
 #define ARTIFACT                                                                                                       \
     "\"artifact\":{\"messages\":["                                                                                     \
     "{\"role\":\"system\",\"message\":\"You are the front desk of Juniper Street Dental.\",\"time\":{{start_ms+2000}}" \
@@ -69,9 +70,24 @@ const hook_sample_t VAPI_SAMPLES[VAPI_SAMPLE_COUNT] = {
              "\"successEvaluation\":\"true\"}," ARTIFACT "," PARTIES CALL("ended", "start_iso+27000", OVER)),
      28000},
     {"transcript-partial", "events", BODY_JSON, SAID("partial", "user", "I would like"), -1},
+    {"assistant-request", "events", BODY_JSON, MESSAGE("assistant-request", PARTIES CALL("ringing", "start_iso", "")),
+     -1},
+    {"conversation-update", "events", BODY_JSON,
+     MESSAGE("conversation-update",
+             "\"messages\":[" ENTRY("bot", LINE_1, "2800", "5900", "0.8") "," ENTRY(
+                 "user", LINE_2, "7400", "10100",
+                 "5.4") "],\"messagesOpenAIFormatted\":[{\"role\":\"assistant\",\"content\":\"" LINE_1
+                        "\"},{\"role\":\"user\",\"content\":\"" LINE_2
+                        "\"}]," CALL("in-progress", "start_iso+2000", STARTED)),
+     -1},
     {"tool-calls", "events", BODY_JSON,
      MESSAGE("tool-calls", "\"toolCallList\":[{\"id\":\"call_{{fresh12}}\",\"type\":\"function\",\"function\":"
                            "{\"name\":\"openingHours\",\"arguments\":{}}}],\"toolWithToolCallList\":[]," CALL(
                                "in-progress", "start_iso+2000", STARTED)),
      -1},
+    {"transfer-update", "events", BODY_JSON,
+     MESSAGE("transfer-update", DESTINATION "," CALL("in-progress", "start_iso+2000", STARTED)), -1},
+    {"forwarding", "events", BODY_JSON, STATUS("forwarding", "start_iso+16000", DESTINATION ",", STARTED), -1},
+    {"user-interrupted", "events", BODY_JSON,
+     MESSAGE("user-interrupted", "\"turnId\":\"{{fresh12}}\"," CALL("in-progress", "start_iso+2000", STARTED)), -1},
 };

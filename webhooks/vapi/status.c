@@ -1,59 +1,56 @@
 /* status.c – status-update: where a call has got to.
  *
  * Source: schema ServerMessageStatusUpdate of Vapi's OpenAPI document, read 2026-11-21. Statuses come late and out of
- * order; a web call skips some; `ended` may never come, the report then says it. */
+ * order; a web call skips some; `ended` may never come, the report then says it. Every other message carries the call
+ * with its status too, and moves it as well. */
 #include "vapi/vapi.h"
+
+/* startedAt is when the call was connected: absent for one that never was. */
+static void started(const vapi_message_t *m, int64_t at_us, rank_t rank)
+{
+    if (at_us == TIME_NONE)
+        return;
+    fact_time(m->fact, CALL_STARTED_AT, rank, at_us);
+    fact_time(m->fact, CALL_CONNECTED_AT, rank, at_us);
+    fact_bool(m->fact, CALL_AI_AGENT_USED, rank, true);
+}
+
+static void pending(const vapi_message_t *m, int64_t guess_us)
+{
+    (void)guess_us;
+    fact_phase(m->fact, PHASE_PENDING);
+}
+
+static void active(const vapi_message_t *m, int64_t guess_us)
+{
+    fact_phase(m->fact, PHASE_ACTIVE);
+    started(m, guess_us, RANK_INFERRED);
+    started(m, vapi_time(m, "startedAt"), m->rank);
+}
+
+static void ended(const vapi_message_t *m, int64_t guess_us)
+{
+    vapi_ended(m, vapi_text(m, "endedReason"));
+    started(m, vapi_time(m, "startedAt"), m->rank);
+    fact_time(m->fact, CALL_ENDED_AT, RANK_INFERRED, guess_us);
+    fact_time(m->fact, CALL_ENDED_AT, m->rank, vapi_time(m, "endedAt"));
+}
 
 /* not-found and deletion-failed are no stages of a call: they are stored, and move nothing. */
 static const struct {
     const char *word;
-    call_phase_t phase;
+    void (*move)(const vapi_message_t *m, int64_t guess_us);
 } STATUSES[] = {
-    {"scheduled", PHASE_PENDING},  {"queued", PHASE_PENDING},    {"ringing", PHASE_PENDING},
-    {"in-progress", PHASE_ACTIVE}, {"forwarding", PHASE_ACTIVE}, {"ended", PHASE_ENDED},
+    {"scheduled", pending},  {"queued", pending},    {"ringing", pending},
+    {"in-progress", active}, {"forwarding", active}, {"ended", ended},
 };
 
-/* startedAt is when the call was connected: absent for one that never was. */
-static void active(const vapi_message_t *m)
+/* guess_us: when the call got there, should nothing better be known; or TIME_NONE. */
+void vapi_progress(const vapi_message_t *m, str_t status, int64_t guess_us)
 {
-    int64_t at_us = json_iso8601(m->call, "startedAt");
-    rank_t rank = at_us == TIME_NONE ? RANK_INFERRED : RANK_EVENT;
-
-    if (at_us == TIME_NONE)
-        at_us = m->d->occurred_us;
-    fact_phase(m->fact, PHASE_ACTIVE);
-    fact_time(m->fact, CALL_STARTED_AT, rank, at_us);
-    fact_time(m->fact, CALL_CONNECTED_AT, rank, at_us);
-    fact_bool(m->fact, CALL_AI_AGENT_USED, RANK_EVENT, true);
-}
-
-static void ended(const vapi_message_t *m)
-{
-    int64_t started_us = json_iso8601(m->call, "startedAt");
-    int64_t ended_us = json_iso8601(m->call, "endedAt");
-
-    vapi_ended(m, vapi_text(m, "endedReason"));
-    fact_time(m->fact, CALL_STARTED_AT, RANK_EVENT, started_us);
-    fact_time(m->fact, CALL_CONNECTED_AT, RANK_EVENT, started_us);
-    if (ended_us != TIME_NONE)
-        fact_time(m->fact, CALL_ENDED_AT, RANK_EVENT, ended_us);
-    else
-        fact_time(m->fact, CALL_ENDED_AT, RANK_INFERRED, m->d->occurred_us);
-}
-
-static void move(const vapi_message_t *m, call_phase_t phase)
-{
-    switch (phase) {
-    case PHASE_PENDING:
-        fact_phase(m->fact, phase);
-        break;
-    case PHASE_ACTIVE:
-        active(m);
-        break;
-    case PHASE_ENDED:
-        ended(m);
-        break;
-    }
+    for (size_t i = 0; i < COUNT(STATUSES); i++)
+        if (str_eq(status, str_from(STATUSES[i].word)))
+            STATUSES[i].move(m, guess_us);
 }
 
 /* A call can be forwarded more than once, to different places. */
@@ -67,14 +64,25 @@ static void set_key(const vapi_message_t *m)
     d->event_key = arena_concat(d->arena, parts, destination ? COUNT(parts) : COUNT(parts) - 2);
 }
 
+/* A call that is handed on brings what was said until then, as its report will. */
+static void forwarding(const vapi_message_t *m)
+{
+    vapi_transferred(m);
+    vapi_lines(m, STR("update"));
+    fact_text(m->fact, CALL_TRANSCRIPT, m->version, json_str(m->root, "transcript"));
+    fact_text(m->fact, CALL_SUMMARY, m->version, json_str(m->root, "summary"));
+}
+
 void vapi_status_update(vapi_message_t *m)
 {
-    m->d->status = json_str(m->root, "status");
+    delivery_t *d = m->d;
+
+    d->status = json_str(m->root, "status");
     vapi_read_call(m, RANK_EVENT);
-    if (!m->fact || str_is_empty(m->d->status))
+    if (!m->fact || str_is_empty(d->status))
         return;
     set_key(m);
-    for (size_t i = 0; i < COUNT(STATUSES); i++)
-        if (str_eq(m->d->status, str_from(STATUSES[i].word)))
-            move(m, STATUSES[i].phase);
+    vapi_progress(m, d->status, d->occurred_us);
+    if (str_eq(d->status, STR("forwarding")))
+        forwarding(m);
 }

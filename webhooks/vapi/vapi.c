@@ -9,20 +9,25 @@
 static const hook_route_t ROUTES[] = {{"events", "/webhooks/vapi", BODY_JSON, 0}};
 
 /* A message embeds the phone number and the assistant as they are stored at Vapi, with the customer's own credentials,
- * and links that open a live call. What a tool is called with is the conversation's content, whatever its keys are
- * called; and promptTokens end in "tokens". */
+ * and links that open a live call. What a tool is called with, and what was drawn from the conversation, is the
+ * conversation's content, whatever its keys are called; and promptTokens end in "tokens". */
 static const char *const REDACT[] = {
     "!arguments",
     "!parameters",
+    "!structuredData",
+    "!structuredDataMulti",
+    "!structuredOutputs",
     "!presignedUrlsExpiresAt",
     "*token",
     "*secret",
+    "*secretKey",
     "*apikey",
     "*password",
     "authorization",
     "controlUrl",
     "listenUrl",
     "callUrl",
+    "callSipUri",
     "headers.*",
     "credentials",
     "presigned*",
@@ -33,44 +38,81 @@ static const char *const REDACT[] = {
     NULL,
 };
 
-/* The type on the wire decides. A row without `understand` is stored as an event, without facts. */
+/* The type on the wire decides what a message is about, what names it, and what it is answered.
+ *
+ * A key is "type:object:state". The state is what in the message tells one such happening from the next: its own ids
+ * and words first; the message's timestamp only where there is nothing else, as two of the same would otherwise be one.
+ */
 typedef struct row {
     const char *type;
-    const char *object;   /* path of the id of what it is about */
-    const char *state[3]; /* paths of what, with type and object, names it; none: the hash of the message */
-    void (*understand)(vapi_message_t *m);
-    const char *answer; /* NULL: {} */
+    const char *object;   /* path of the id of what it is about; NULL: the call, whose facts are then read */
+    const char *state[3]; /* paths; "#path" is the hash of what is there. None, or one missing: the message's hash */
+    bool once;            /* type and object name it: it happens once, or one row stands for all of them */
+    void (*understand)(vapi_message_t *m); /* NULL: vapi_about_call where it is about a call, else nothing */
+    const char *answer;                    /* NULL: {} */
     vapi_answer_fn make_answer;
+    int status; /* of the answer; 0: 200 */
 } row_t;
 
-#define ONCE                                                                                                           \
-    {                                                                                                                  \
-        ""                                                                                                             \
-    } /* type and object name it already */
+/* Until answers can be configured, each is the refusal that Vapi handles well: a sentence that the caller hears, or an
+ * error that the model reads. With status 200: the agent ignores the body of any other.
+ *
+ * A history that a request brings is that of conversation-update, and has one row like it. The custom voice is the
+ * exception: it wants sound, and would play any 200 to the caller. An error lets Vapi take its fallback voice, and 422
+ * is among the statuses that a backoff plan should exclude, so that it is not asked again. */
 #define NO_ASSISTANT   "{\"error\":\"We are sorry, this number is not in service at the moment. Goodbye.\"}"
 #define NO_DESTINATION "{\"error\":\"There is nobody to transfer this call to.\"}"
+#define NO_FUNCTION    "{\"result\":\"This server has no such function.\"}"
+#define NO_VOICE       "{\"error\":\"This server makes no speech.\"}"
 static const row_t ROWS[] = {
-    {"status-update", "call.id", {0}, vapi_status_update, NULL, NULL},
-    {"transcript", "call.id", {0}, vapi_transcript, NULL, NULL},
-    {"end-of-call-report", "call.id", {0}, vapi_report, NULL, NULL},
-    {"speech-update", "call.id", {"role", "turn", "status"}, NULL, NULL, NULL},
-    {"assistant-request", "call.id", {0}, NULL, NO_ASSISTANT, NULL},
-    {"tool-calls", "call.id", {"toolCallList.0.id"}, NULL, NULL, vapi_answer_tool_calls},
-    {"function-call", "call.id", {0}, NULL, "{\"result\":\"This server has no such function.\"}", NULL},
-    {"transfer-destination-request", "call.id", {0}, NULL, NO_DESTINATION, NULL},
-    {"handoff-destination-request", "call.id", {0}, NULL, NO_DESTINATION, NULL},
-    {"knowledge-base-request", "call.id", {0}, NULL, "{\"documents\":[]}", NULL},
-    {"campaign.predial", "campaignId", {"contact.id"}, NULL, "{\"eligible\":false}", NULL},
-    {"call.deleted", "call.id", ONCE, NULL, NULL, NULL},
-    {"chat.created", "chat.id", ONCE, NULL, NULL, NULL},
-    {"chat.deleted", "chat.id", ONCE, NULL, NULL, NULL},
-    {"session.created", "session.id", ONCE, NULL, NULL, NULL},
-    {"session.updated", "session.id", {"session.updatedAt"}, NULL, NULL, NULL},
-    {"session.deleted", "session.id", ONCE, NULL, NULL, NULL},
+    {.type = "status-update", .understand = vapi_status_update},
+    {.type = "transcript", .understand = vapi_transcript},
+    {.type = "end-of-call-report", .understand = vapi_report},
+    {.type = "conversation-update", .once = true, .understand = vapi_conversation_so_far},
+    {.type = "transfer-update", .state = {"#destination", "timestamp"}, .understand = vapi_transfer_update},
+    {.type = "assistant.started", .state = {"timestamp"}},
+    {.type = "assistant.speechStarted", .state = {"turn", "#text"}},
+    {.type = "speech-update", .state = {"role", "turn", "status"}},
+    {.type = "user-interrupted", .state = {"turnId"}},
+    {.type = "model-output", .state = {"turnId", "#output"}},
+    {.type = "voice-input", .state = {"#input", "timestamp"}},
+    {.type = "language-change-detected", .state = {"language", "timestamp"}},
+    {.type = "hang", .state = {"timestamp"}},
+    {.type = "phone-call-control", .state = {"request", "timestamp"}},
+    {.type = "call.artifact.upload", .state = {"#artifacts"}},
+    {.type = "call.deleted", .once = true},
+    {.type = "call.delete.failed", .state = {"timestamp"}},
+
+    {.type = "assistant-request", .once = true, .answer = NO_ASSISTANT},
+    {.type = "tool-calls", .understand = vapi_tool_calls, .make_answer = vapi_answer_tool_calls},
+    {.type = "function-call", .state = {"#functionCall", "timestamp"}, .answer = NO_FUNCTION},
+    {.type = "transfer-destination-request", .state = {"timestamp"}, .answer = NO_DESTINATION},
+    {.type = "handoff-destination-request", .state = {"#parameters", "timestamp"}, .answer = NO_DESTINATION},
+    {.type = "knowledge-base-request",
+     .once = true,
+     .understand = vapi_conversation_so_far,
+     .answer = "{\"documents\":[]}"},
+    {.type = "call.endpointing.request",
+     .once = true,
+     .understand = vapi_conversation_so_far,
+     .answer = "{\"timeoutSeconds\":1}"},
+    {.type = "voice-request", .state = {"#text", "timestamp"}, .answer = NO_VOICE, .status = 422},
+    {.type = "campaign.predial",
+     .object = "campaignId",
+     .state = {"contact.id"},
+     .understand = vapi_campaign_predial,
+     .answer = "{\"eligible\":false}"},
+
+    /* text chats: no calls, and no facts about any */
+    {.type = "chat.created", .object = "chat.id", .once = true},
+    {.type = "chat.deleted", .object = "chat.id", .once = true},
+    {.type = "session.created", .object = "session.id", .once = true},
+    {.type = "session.updated", .object = "session.id", .state = {"session.updatedAt"}},
+    {.type = "session.deleted", .object = "session.id", .once = true},
 };
 
 /* Everything else, known or not: new types come. */
-static const row_t OTHER = {"", "call.id", {0}, NULL, NULL, NULL};
+static const row_t OTHER = {.type = ""};
 
 static const row_t *find_row(str_t type)
 {
@@ -108,8 +150,12 @@ static bool is_presigned(str_t key)
     return str_starts(key, STR("presigned"));
 }
 
-static str_t value_text(const cJSON *node, arena_t *a)
+static str_t state_at(const cJSON *message, const char *path, arena_t *a)
 {
+    const cJSON *node = json_at(message, path + (*path == '#'));
+
+    if (*path == '#')
+        return json_hash(a, node, NULL);
     if (cJSON_IsString(node))
         return str_from(node->valuestring);
     return cJSON_IsNumber(node) ? json_print(a, node) : STR_NONE;
@@ -122,7 +168,7 @@ static str_t state_of(const row_t *row, const cJSON *message, arena_t *a)
     size_t n = 0;
 
     for (size_t i = 0; i < COUNT(row->state) && row->state[i]; i++) {
-        str_t value = value_text(json_at(message, row->state[i]), a);
+        str_t value = state_at(message, row->state[i], a);
 
         if (str_is_empty(value))
             return STR_NONE;
@@ -135,14 +181,30 @@ static str_t state_of(const row_t *row, const cJSON *message, arena_t *a)
 
 static void set_key(delivery_t *d, const row_t *row, const cJSON *message)
 {
-    str_t object = json_str(message, row->object);
-    bool once = !str_is_empty(object) && row->state[0] && !*row->state[0];
-    str_t state = once || str_is_empty(object) ? STR_NONE : state_of(row, message, d->arena);
-    str_t parts[] = {d->event_type, STR(":"), str_is_empty(object) ? STR("-") : object, STR(":"), state};
+    str_t object = row->object ? json_str(message, row->object) : d->call_id;
+    bool named = !str_is_empty(object), once = named && row->once;
+    str_t state = named ? state_of(row, message, d->arena) : STR_NONE;
+    str_t parts[] = {d->event_type, STR(":"), named ? object : STR("-"), STR(":"), state};
 
     if (!once && str_is_empty(state))
         parts[4] = json_hash(d->arena, message, is_presigned);
     d->event_key = arena_concat(d->arena, parts, once ? 3 : COUNT(parts));
+}
+
+/* ---- the provider ---- */
+
+static void read_message(vapi_message_t *m, const row_t *row)
+{
+    if (!row->object) {
+        m->call = json_at(m->root, "call");
+        m->d->call_id = json_str(m->call, "id");
+        m->d->call_sid = call_sid(m->call);
+    }
+    m->d->occurred_us = json_time_ms(m->root, "timestamp");
+    if (row->understand)
+        row->understand(m);
+    else if (!row->object)
+        vapi_about_call(m);
 }
 
 static bool normalise(delivery_t *d, err_t *err)
@@ -154,12 +216,7 @@ static bool normalise(delivery_t *d, err_t *err)
     if (str_is_empty(d->event_type))
         return err_set(err, ERR_UNKNOWN_SHAPE, "expected a text at message.type, as in every server message");
     row = find_row(d->event_type);
-    m.call = json_at(m.root, "call");
-    d->call_id = json_str(m.call, "id");
-    d->call_sid = call_sid(m.call);
-    d->occurred_us = json_time_ms(m.root, "timestamp");
-    if (row->understand)
-        row->understand(&m);
+    read_message(&m, row);
     if (str_is_empty(d->event_key) && !d->unstored)
         set_key(d, row, m.root);
     return true;
@@ -173,7 +230,7 @@ static void reply(delivery_t *d, hook_reply_t *out)
 
     if (row->make_answer)
         body = row->make_answer(message, d->arena);
-    *out = (hook_reply_t){200, STR("application/json"), body};
+    *out = (hook_reply_t){row->status ? row->status : 200, STR("application/json"), body};
 }
 
 const provider_t provider_vapi = {

@@ -4,11 +4,13 @@
 
 #include "provider.h"
 
-/* signature.c */
-#define VAPI_SETTING_COUNT 11
+/* credential.c */
+#define VAPI_SETTING_COUNT 12
 extern const setting_t VAPI_SETTINGS[VAPI_SETTING_COUNT];
 void *vapi_keys_new(const setting_source_t *from, err_t *err);
 void vapi_keys_free(void *keys);
+
+/* signature.c */
 bool vapi_verify(const void *keys, const hook_request_t *r, arena_t *scratch, err_t *err);
 size_t vapi_sign(const void *keys, str_t url, body_kind_t kind, str_t body, int64_t now_us, arena_t *a,
                  header_t *headers);
@@ -19,29 +21,43 @@ typedef struct vapi_message {
     const cJSON *root; /* the object `message` */
     const cJSON *call; /* message.call; NULL when there is none */
     fact_t *fact;      /* of the call; NULL when the call has no id: then there are no facts at all */
-    version_t version; /* of what this message says about the call */
+    rank_t rank;       /* of what this message says about the call */
+    version_t version; /* rank, and the call's own clock */
 } vapi_message_t;
 
-/* call.c: what every message says about its call, and how calls end */
-void vapi_read_call(vapi_message_t *m, rank_t rank);
-void vapi_ended(const vapi_message_t *m, str_t reason);
-/* call.c: a field of the message, else of its call (older messages, and slim ones) */
+/* field.c: a field of the message where it says something there, else of its call (older messages, and slim ones) */
+const cJSON *vapi_node(const vapi_message_t *m, const char *path);
 str_t vapi_text(const vapi_message_t *m, const char *path);
 int64_t vapi_time(const vapi_message_t *m, const char *path); /* ISO 8601 */
-const cJSON *vapi_node(const vapi_message_t *m, const char *path);
+/* field.c: an object, member by member; a node that says nothing is left out, and an object of none is absent */
+void vapi_add_member(buf_t *object, arena_t *a, const char *name, const cJSON *node);
+str_t vapi_close_object(buf_t *object, arena_t *a); /* releases the buffer */
 
 /* What a message is understood by: sets the event key (else it is made from the row), columns and facts. */
-void vapi_status_update(vapi_message_t *m); /* status.c */
-void vapi_transcript(vapi_message_t *m);    /* transcript.c */
-void vapi_report(vapi_message_t *m);        /* report.c */
-str_t vapi_role(str_t role);                /* transcript.c: user or assistant; absent for all others */
+void vapi_about_call(vapi_message_t *m);          /* call.c: nothing but what its call object says */
+void vapi_transfer_update(vapi_message_t *m);     /* call.c */
+void vapi_campaign_predial(vapi_message_t *m);    /* call.c */
+void vapi_status_update(vapi_message_t *m);       /* status.c */
+void vapi_transcript(vapi_message_t *m);          /* transcript.c */
+void vapi_conversation_so_far(vapi_message_t *m); /* conversation.c */
+void vapi_tool_calls(vapi_message_t *m);          /* tools.c */
+void vapi_report(vapi_message_t *m);              /* report.c */
 
-/* reply.c: what a message that asks is answered until it is configured otherwise */
+/* And what these are made of. vapi_read_call comes first: it sets fact, rank and version. */
+void vapi_read_call(vapi_message_t *m, rank_t rank);                         /* call.c */
+void vapi_transferred(const vapi_message_t *m);                              /* call.c */
+void vapi_progress(const vapi_message_t *m, str_t status, int64_t guess_us); /* status.c */
+void vapi_ended(const vapi_message_t *m, str_t reason);                      /* ended.c */
+void vapi_lines(const vapi_message_t *m, str_t source);                      /* conversation.c */
+str_t vapi_line_metadata(const cJSON *line, arena_t *a);                     /* conversation.c */
+str_t vapi_role(str_t role); /* transcript.c: user or assistant; absent for all others */
+
+/* tools.c: what a tool call is answered until tools can be configured */
 typedef str_t (*vapi_answer_fn)(const cJSON *message, arena_t *a);
 str_t vapi_answer_tool_calls(const cJSON *message, arena_t *a);
 
 /* samples.c */
-#define VAPI_SAMPLE_COUNT 9
+#define VAPI_SAMPLE_COUNT 14
 extern const hook_sample_t VAPI_SAMPLES[VAPI_SAMPLE_COUNT];
 
 #endif

@@ -116,6 +116,51 @@ static void test_late_and_early_tokens_are_stale(void **state)
     P->keys_free(keys);
 }
 
+/* ---- why it was refused ---- */
+
+static const char *explained(void *keys, hook_request_t *r)
+{
+    buf_t text = BUF_EMPTY;
+    const char *copy;
+
+    r->explain = &text;
+    (void)verdict_of(P, keys, r);
+    r->explain = NULL;
+    copy = arena_dup(test_arena, buf_str(&text)).base;
+    buf_clear(&text);
+    return copy;
+}
+
+static void assert_explained(void *keys, hook_request_t *r, const char *part)
+{
+    const char *text = explained(keys, r);
+
+    if (!strstr(text, part))
+        fail_msg("\"%s\" does not say \"%s\"", text, part);
+    assert_null(strstr(text, SECRET));
+}
+
+static void test_refusals_are_explained(void **state)
+{
+    void *keys = keys_of(P, SETTINGS({"LIVEKIT_KEYS", "devkey:wrong,devkey:" SECRET ",other:x"}));
+    void *others = keys_of(P, SETTINGS({"LIVEKIT_KEYS", "one:x,one:y,two:z"}));
+    signed_event_t s;
+    err_t err;
+
+    (void)state;
+    first_vector(&s);
+    assert_explained(keys, &s.request, "iss \"devkey\" with secret 1 of 3: no");
+    assert_explained(keys, &s.request, "iss \"devkey\" with secret 2 of 3: yes");
+    assert_explained(keys, &s.request, "nbf 1767000000, exp 4102444800, now 1767000030, leeway 60 s");
+    s.request.body = STR("{}"); /* base64 of sha256("{}"), by openssl dgst */
+    assert_explained(keys, &s.request, "of the 2 bytes that came: RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=");
+    assert_explained(others, &s.request, "\"devkey\", which is not set; set are: one, two");
+    assert_false(P->verify(others, &s.request, test_arena, &err));
+    assert_non_null(strstr(err.detail, "set are: one, two"));
+    P->keys_free(keys);
+    P->keys_free(others);
+}
+
 static void test_two_secrets_of_one_key_are_valid_at_once(void **state)
 {
     static const struct {
@@ -174,36 +219,54 @@ static delivery_t *deliver_file(const char *file)
     return deliver_fixture(P, "events", arena_printf(test_arena, "livekit/events/%s.json", file).base);
 }
 
+#define FULL        "RM_fUlL5aMpLe01"
+#define ACTIVE_HASH "9909b25f9caac3da16d32c3c4acb0f4e" /* of egressInfo without updatedAt */
+#define ENDING_HASH "2a5eb6b93dcc5b43bc4cf5b02358d7f6"
+
+/* Every body there is, under the name of its event. */
 static const struct {
-    const char *file, *key, *type, *call;
+    const char *file, *key, *call, *status;
     bool has_facts;
 } EVENTS[] = {
-    {"room_started", "room_started:" ROOM, "room_started", ROOM, true},
-    {"room_finished", "room_finished:" ROOM, "room_finished", ROOM, true},
-    {"room_finished_never_joined", "room_finished:RM_nEvErJ0inEd0", "room_finished", "RM_nEvErJ0inEd0", true},
-    {"participant_joined_agent", "participant_joined:PA_agt3RsTuVwXy", "participant_joined", ROOM, true},
-    {"participant_joined_sip_inbound", "participant_joined:PA_sip7JkLmNoPq", "participant_joined", ROOM, true},
-    {"participant_joined_sip_outbound", "participant_joined:PA_out5TgBnHyUj", "participant_joined", "RM_oUtB0undR00m",
-     true},
-    {"participant_joined_web", "participant_joined:PA_web9ZxCvBnMq", "participant_joined", "RM_wEbK2mQ8sXcV", true},
-    {"participant_left_agent", "participant_left:PA_agt3RsTuVwXy", "participant_left", ROOM, true},
-    {"participant_left_sip", "participant_left:PA_sip7JkLmNoPq", "participant_left", ROOM, true},
-    {"participant_left_egress_recorder", "participant_left:PA_egr2WsXcDeRf", "participant_left", ROOM, true},
-    {"participant_connection_aborted", "participant_connection_aborted:PA_abr1QaZwSxEd",
-     "participant_connection_aborted", ROOM, true},
-    {"track_published", "track_published:TR_AMsip01aBcDeF", "track_published", ROOM, false},
-    {"track_unpublished", "track_unpublished:TR_AMsip01aBcDeF", "track_unpublished", ROOM, false},
-    {"egress_started", "egress_started:EG_bQ8xZr4NmKtW", "egress_started", ROOM, false},
-    {"egress_updated_active", "egress_updated:EG_bQ8xZr4NmKtW:EGRESS_ACTIVE:1767000003300000000", "egress_updated",
-     ROOM, false},
-    {"egress_updated_ending", "egress_updated:EG_bQ8xZr4NmKtW:EGRESS_ENDING:1767000066100000000", "egress_updated",
-     ROOM, false},
-    {"egress_ended_complete", "egress_ended:EG_bQ8xZr4NmKtW", "egress_ended", ROOM, false},
-    {"egress_ended_failed", "egress_ended:EG_fA1lEd00Xy9Z", "egress_ended", ROOM, false},
-    {"ingress_started", "ingress_started:IN_pLm0KnJbHvGc:RT_1a2b3c4d5e6f", "ingress_started", "RM_wEb1NaR42abc", false},
-    {"ingress_ended", "ingress_ended:IN_pLm0KnJbHvGc:RT_1a2b3c4d5e6f", "ingress_ended", "RM_wEb1NaR42abc", false},
-    {"agent_job_started", "agent_job_started:AJ_9QwErTyUiOpA", "agent_job_started", ROOM, false},
-    {"agent_job_ended", "agent_job_ended:AJ_9QwErTyUiOpA", "agent_job_ended", ROOM, false},
+    {"room_started", "room_started:" ROOM, ROOM, NULL, true},
+    {"room_finished", "room_finished:" ROOM, ROOM, NULL, true},
+    {"room_finished_full", "room_finished:" FULL, FULL, NULL, true},
+    {"room_finished_never_joined", "room_finished:RM_nEvErJ0inEd0", "RM_nEvErJ0inEd0", NULL, true},
+    {"participant_joined_agent", "participant_joined:PA_agt3RsTuVwXy", ROOM, "ACTIVE", true},
+    {"participant_joined_hidden", "participant_joined:PA_hIdDeN000001", FULL, "ACTIVE", true},
+    {"participant_joined_ingress", "participant_joined:PA_iNgReSs00001", FULL, "ACTIVE", true},
+    {"participant_joined_sip_inbound", "participant_joined:PA_sip7JkLmNoPq", ROOM, "active", true},
+    {"participant_joined_sip_other_carrier", "participant_joined:PA_tElNyX0000001", FULL, "automation", true},
+    {"participant_joined_sip_outbound", "participant_joined:PA_out5TgBnHyUj", "RM_oUtB0undR00m", "dialing", true},
+    {"participant_joined_web", "participant_joined:PA_web9ZxCvBnMq", "RM_wEbK2mQ8sXcV", "ACTIVE", true},
+    {"participant_left_agent", "participant_left:PA_agt3RsTuVwXy", ROOM, "DISCONNECTED", true},
+    {"participant_left_connector", "participant_left:PA_cOnNeCt00001", FULL, "DISCONNECTED", true},
+    {"participant_left_sip", "participant_left:PA_sip7JkLmNoPq", ROOM, "hangup", true},
+    {"participant_left_sip_outbound_busy", "participant_left:PA_out5TgBnHyUj", "RM_oUtB0undR00m", "hangup", true},
+    {"participant_left_sip_unanswered", "participant_left:PA_nOaNsWeR0001", "RM_nOaNsWeR0001", "ringing", true},
+    {"participant_left_egress_recorder", "participant_left:PA_egr2WsXcDeRf", ROOM, "DISCONNECTED", true},
+    {"participant_connection_aborted", "participant_connection_aborted:PA_abr1QaZwSxEd", ROOM, "DISCONNECTED", true},
+    {"track_published", "track_published:TR_AMsip01aBcDeF", ROOM, NULL, true},
+    {"track_published_full", "track_published:TR_VCfUlL0000001", FULL, NULL, true},
+    {"track_unpublished", "track_unpublished:TR_AMsip01aBcDeF", ROOM, NULL, true},
+    {"egress_started", "egress_started:EG_bQ8xZr4NmKtW", ROOM, "EGRESS_STARTING", true},
+    {"egress_updated_active", "egress_updated:EG_bQ8xZr4NmKtW:EGRESS_ACTIVE:" ACTIVE_HASH, ROOM, "EGRESS_ACTIVE", true},
+    {"egress_updated_ending", "egress_updated:EG_bQ8xZr4NmKtW:EGRESS_ENDING:" ENDING_HASH, ROOM, "EGRESS_ENDING", true},
+    {"egress_ended_complete", "egress_ended:EG_bQ8xZr4NmKtW", ROOM, "EGRESS_COMPLETE", true},
+    {"egress_ended_failed", "egress_ended:EG_fA1lEd00Xy9Z", ROOM, "EGRESS_FAILED", true},
+    {"egress_ended_aborted", "egress_ended:EG_aB0rTeD0Xy9Z", ROOM, "EGRESS_ABORTED", true},
+    {"egress_ended_segments", "egress_ended:EG_sEgMeNtS0001", FULL, "EGRESS_LIMIT_REACHED", true},
+    {"egress_ended_segments_deprecated", "egress_ended:EG_oLdSeGs00001", FULL, "EGRESS_COMPLETE", true},
+    {"egress_ended_web_deprecated", "egress_ended:EG_oLdFoRm00001", FULL, "EGRESS_COMPLETE", true},
+    {"egress_ended_without_id", "egress_ended:EV_fUlL0000000b", FULL, "EGRESS_FAILED", true},
+    {"ingress_started", "ingress_started:IN_pLm0KnJbHvGc:RT_1a2b3c4d5e6f", "RM_wEb1NaR42abc", "ENDPOINT_PUBLISHING",
+     false},
+    {"ingress_ended", "ingress_ended:IN_pLm0KnJbHvGc:RT_1a2b3c4d5e6f", "RM_wEb1NaR42abc", "ENDPOINT_INACTIVE", false},
+    {"ingress_ended_full", "ingress_ended:IN_fUlL00000001:RT_fUlL00000001", FULL, "ENDPOINT_ERROR", false},
+    {"ingress_started_by_name", "ingress_started:EV_fUlL0000000d", NULL, "ENDPOINT_BUFFERING", false},
+    {"agent_job_started", "agent_job_started:AJ_9QwErTyUiOpA", ROOM, "JS_RUNNING", true},
+    {"agent_job_ended", "agent_job_ended:AJ_9QwErTyUiOpA", ROOM, "JS_SUCCESS", true},
+    {"agent_job_ended_failed", "agent_job_ended:AJ_fUlL00000001", FULL, "JS_FAILED", true},
 };
 
 static void test_every_event_has_its_key_and_call(void **state)
@@ -214,8 +277,9 @@ static void test_every_event_has_its_key_and_call(void **state)
 
         assert_absent(d->error);
         assert_str(d->event_key, EVENTS[i].key);
-        assert_str(d->event_type, EVENTS[i].type);
-        assert_str(d->call_id, EVENTS[i].call);
+        assert_true(str_starts(str_from(EVENTS[i].file), d->event_type));
+        if (!str_eq(d->call_id, str_from(EVENTS[i].call)) || !str_eq(d->status, str_from(EVENTS[i].status)))
+            fail_msg("%s: call " STR_FMT ", status " STR_FMT, EVENTS[i].file, STR_ARG(d->call_id), STR_ARG(d->status));
         assert_int_equal(d->facts.first != NULL, EVENTS[i].has_facts);
         assert_int_not_equal(d->occurred_us, TIME_NONE);
         assert_int_equal(reply_to(P, d).status, 200);
@@ -226,16 +290,34 @@ static void test_every_event_has_its_key_and_call(void **state)
 
 static void test_secrets_are_redacted(void **state)
 {
-    static const char *const SECRETS[] = {"T9r2Hh1pQm7sVx0KcBqLwYzEdNfUjA3", "sk_redacted", "{access_key}", "{secret}"};
+    static const char *const SECRETS[] = {"T9r2Hh1pQm7sVx0KcBqLwYzEdNfUjA3", "sk_redacted", "{access_key}", "{secret}",
+                                          "REDACT-ME"};
+    size_t redacted = 0;
 
     (void)state;
     for (size_t i = 0; i < COUNT(EVENTS); i++) {
         delivery_t *d = deliver_file(EVENTS[i].file);
 
-        for (size_t j = 0; j < COUNT(SECRETS); j++)
+        for (size_t j = 0; j < COUNT(SECRETS); j++) {
             assert_false(holds(d->payload, SECRETS[j]));
+            for (const fact_t *f = d->facts.first; f; f = f->next)
+                for (size_t c = 0; c < FACT_TABLES[f->kind].count; c++)
+                    if (FACT_TABLES[f->kind].columns[c].type == COLUMN_JSON)
+                        assert_false(holds(f->cells[c].text, SECRETS[j]));
+        }
+        redacted += holds(d->payload, "[redacted]");
         delivery_free(d);
     }
+    assert_true(redacted > 20);
+}
+
+static void test_names_of_signing_keys_are_no_secret(void **state)
+{
+    delivery_t *d = deliver_file("egress_ended_segments");
+
+    (void)state;
+    assert_true(holds(d->payload, "\"signingKey\":\"APIinvented0001\""));
+    delivery_free(d);
 }
 
 static void test_new_events_are_stored_and_strangers_dead_letters(void **state)
@@ -292,7 +374,7 @@ static size_t deliver_scenario(const cJSON *scenario, delivery_t **out)
     return n;
 }
 
-/* A column of an expected row, by its name in the file. recording_url is of the egress events. */
+/* A column of an expected row, by its name in the file. */
 static void assert_expected(const fact_t *row, const cJSON *want)
 {
     static const struct {
@@ -309,6 +391,7 @@ static void assert_expected(const fact_t *row, const cJSON *want)
         {"started_at", FACT_CALL, CALL_STARTED_AT},
         {"connected_at", FACT_CALL, CALL_CONNECTED_AT},
         {"ended_at", FACT_CALL, CALL_ENDED_AT},
+        {"recording_url", FACT_CALL, CALL_RECORDING_URL},
         {"participant_identity", FACT_PARTICIPANT, PARTICIPANT_IDENTITY},
         {"participant_name", FACT_PARTICIPANT, PARTICIPANT_NAME},
         {"participant_type", FACT_PARTICIPANT, PARTICIPANT_TYPE},
@@ -351,6 +434,8 @@ static void test_scenarios_give_the_expected_rows_in_any_order(void **state)
         assert_true(str_eq(call->call_id, json_str(want_call, "provider_call_id")));
         assert_expected(call, want_call);
         assert_string_equal(status_of(call), json_str(want_call, "status").base);
+        if (json_at(want_call, "ai_agent_used"))
+            assert_cell(call, CALL_AI_AGENT_USED, "1");
         for (const cJSON *p = people ? people->child : NULL; p; p = p->next)
             assert_expected(find_row(&rows, FACT_PARTICIPANT, json_str(p, "participant_sid").base), p);
         if (people)
@@ -413,6 +498,24 @@ static void test_room_that_nobody_joined_failed(void **state)
                  {CALL_CONNECTED_AT, NULL}, {CALL_ENDED_AT, "2025-12-29T09:25:00.000000Z"});
     assert_string_equal(status_of(call), "failed");
     delivery_free(d);
+}
+
+static void test_a_name_used_again_is_another_call(void **state)
+{
+    static const char BODY[] = "{\"event\":\"room_started\",\"room\":{\"sid\":\"%s\",\"name\":\"daily\"}}";
+    delivery_t *d[] = {deliver(P, "events", BODY_JSON, arena_printf(test_arena, BODY, "RM_1")),
+                       deliver(P, "events", BODY_JSON, arena_printf(test_arena, BODY, "RM_2"))};
+    facts_t rows;
+
+    (void)state;
+    facts_init(&rows, test_arena);
+    for (size_t i = 0; i < COUNT(d); i++)
+        merge_into(&rows, &d[i]->facts);
+    assert_int_equal(count_rows(&rows, FACT_CALL), 2);
+    for (const fact_t *call = rows.first; call; call = call->next)
+        ASSERT_CELLS(call, {CALL_SESSION_ID, "daily"}, {CALL_ROOM_NAME, "daily"});
+    for (size_t i = 0; i < COUNT(d); i++)
+        delivery_free(d[i]);
 }
 
 static void test_web_guest_connects_and_recorder_does_not(void **state)
@@ -525,6 +628,275 @@ static void test_hidden_guest_is_an_admin_and_leave_is_never_before_joining(void
     delivery_free(d);
 }
 
+/* ---- recordings ---- */
+
+static const fact_t *call_of(const delivery_t *d)
+{
+    return find_row(&d->facts, FACT_CALL, NULL);
+}
+
+static void test_recordings_are_read_from_every_form(void **state)
+{
+    static const struct {
+        const char *file, *url, *recording;
+    } CASES[] = {
+        {"egress_started", NULL,
+         "{\"status\":\"EGRESS_STARTING\",\"source\":\"roomComposite\",\"id\":\"EG_bQ8xZr4NmKtW\"}"},
+        {"egress_ended_complete",
+         "https://acme-call-recordings.s3.amazonaws.com/recordings/"
+         "call-_+14155550123_x7Qk2mZp9LrT-2025-12-29T092003.ogg",
+         "{\"status\":\"EGRESS_COMPLETE\",\"source\":\"roomComposite\",\"id\":\"EG_bQ8xZr4NmKtW\",\"url\":\"https://"
+         "acme-call-recordings.s3.amazonaws.com/recordings/call-_+14155550123_x7Qk2mZp9LrT-2025-12-29T092003.ogg\","
+         "\"filename\":\"recordings/call-_+14155550123_x7Qk2mZp9LrT-2025-12-29T092003.ogg\",\"seconds\":62.717,"
+         "\"bytes\":514237,\"started_at\":\"2025-12-29T09:20:03.214000Z\",\"ended_at\":\"2025-12-29T09:21:05.931000Z\","
+         "\"details\":\"End reason: Source closed\",\"manifest_url\":\"https://acme-call-recordings.s3.amazonaws.com/"
+         "recordings/EG_bQ8xZr4NmKtW.json\"}"},
+        {"egress_ended_segments", "https://s3.example.com/acme/hls/a.m3u8",
+         "{\"status\":\"EGRESS_LIMIT_REACHED\",\"source\":\"egress\",\"id\":\"EG_sEgMeNtS0001\",\"url\":\"https://"
+         "s3.example.com/acme/hls/a.m3u8\",\"filename\":\"hls/a.m3u8\",\"seconds\":3600.000,\"bytes\":7340032,"
+         "\"segments\":600,\"started_at\":\"2025-12-29T09:20:03.000000Z\",\"ended_at\":\"2025-12-29T10:20:03.000000Z\","
+         "\"error\":\"Session limit reached\",\"error_code\":413,\"details\":\"End reason: Limit reached\","
+         "\"manifest_url\":\"https://s3.example.com/acme/EG_sEgMeNtS0001.json\",\"in_backup_storage\":true}"},
+        {"egress_ended_web_deprecated", "https://acme.s3.amazonaws.com/old.mp4",
+         "{\"status\":\"EGRESS_COMPLETE\",\"source\":\"web\",\"id\":\"EG_oLdFoRm00001\",\"url\":\"https://"
+         "acme.s3.amazonaws.com/old.mp4\",\"filename\":\"old.mp4\",\"seconds\":59.999,\"bytes\":1048576,"
+         "\"started_at\":\"2025-12-29T09:20:03.000000Z\",\"ended_at\":\"2025-12-29T09:21:03.000000Z\"}"},
+        {"egress_ended_segments_deprecated", "https://acme.s3.amazonaws.com/old.m3u8",
+         "{\"status\":\"EGRESS_COMPLETE\",\"source\":\"participant\",\"id\":\"EG_oLdSeGs00001\",\"url\":\"https://"
+         "acme.s3.amazonaws.com/"
+         "old.m3u8\",\"filename\":\"old.m3u8\",\"seconds\":60.000,\"bytes\":4096,\"segments\":10}"},
+        {"egress_ended_failed", NULL,
+         "{\"status\":\"EGRESS_FAILED\",\"source\":\"roomComposite\",\"id\":\"EG_fA1lEd00Xy9Z\",\"started_at\":"
+         "\"2025-12-29T09:20:03.300000Z\",\"ended_at\":\"2025-12-29T09:20:04.000000Z\",\"error\":\"upload failed: "
+         "AccessDenied\",\"error_code\":403,\"details\":\"End reason: Failure\"}"},
+        {"egress_ended_without_id", NULL,
+         "{\"status\":\"EGRESS_FAILED\",\"error\":\"no workers available\",\"error_code\":503}"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        delivery_t *d = deliver_file(CASES[i].file);
+
+        /* the call's own status is not touched */
+        ASSERT_CELLS(call_of(d), {CALL_RECORDING_URL, CASES[i].url}, {CALL_RECORDING, CASES[i].recording},
+                     {CALL_PHASE, NULL}, {CALL_OUTCOME, NULL}, {CALL_END_REASON, NULL}, {CALL_ENDED_AT, NULL});
+        delivery_free(d);
+    }
+}
+
+/* One file, ended at the same moment as all the others. */
+static delivery_t *egress(const char *id, const char *request, const char *status, const char *ms, const char *location)
+{
+    return deliver(P, "events", BODY_JSON,
+                   arena_printf(test_arena,
+                                "{\"event\":\"egress_ended\",\"createdAt\":\"1767000069\",\"egressInfo\":{\"egressId\":"
+                                "\"%s\",\"roomId\":\"RM_1\",\"status\":\"%s\",\"%s\":{},\"fileResults\":[{\"filename\":"
+                                "\"f\"},{\"duration\":\"%s000000\",\"location\":\"%s\"},"
+                                "{\"location\":\"https://x/not-the-first\"}]}}",
+                                id, status, request, ms, location));
+}
+
+static void test_the_recording_of_a_call_is_the_longest_of_the_whole_room(void **state)
+{
+    delivery_t *d[] = {
+        egress("EG_1", "roomComposite", "EGRESS_COMPLETE", "1000", "https://x/short"),
+        egress("EG_2", "roomComposite", "EGRESS_COMPLETE", "2001", "https://x/long"),
+        egress("EG_3", "roomComposite", "EGRESS_COMPLETE", "2000", "https://x/shorter"),
+        egress("EG_4", "participant", "EGRESS_COMPLETE", "9000", "https://x/one-voice"),
+        egress("EG_5", "roomComposite", "EGRESS_FAILED", "9000", "https://x/broken"),
+        egress("EG_6", "roomComposite", "EGRESS_ACTIVE", "9000", "https://x/going-on"),
+    };
+    facts_t rows;
+
+    (void)state;
+    facts_init(&rows, test_arena);
+    for (size_t i = 0; i < COUNT(d); i++)
+        merge_into(&rows, &d[i]->facts);
+    ASSERT_CELLS(find_row(&rows, FACT_CALL, NULL), {CALL_RECORDING_URL, "https://x/long"});
+    assert_true(holds(find_row(&rows, FACT_CALL, NULL)->cells[CALL_RECORDING].text, "\"id\":\"EG_2\""));
+    assert_order_free(d, COUNT(d), 17);
+    for (size_t i = 0; i < COUNT(d); i++)
+        delivery_free(d[i]);
+}
+
+static void test_a_recording_goes_on_until_it_has_ended(void **state)
+{
+    static const char *const FILES[] = {"egress_started", "egress_updated_active", "egress_updated_ending",
+                                        "egress_ended_failed", "egress_ended_complete"};
+    delivery_t *d[COUNT(FILES)];
+    facts_t rows;
+
+    (void)state;
+    facts_init(&rows, test_arena);
+    for (size_t i = 0; i < COUNT(FILES); i++) {
+        d[i] = deliver_file(FILES[i]);
+        merge_into(&rows, &d[i]->facts);
+        assert_true(holds(find_row(&rows, FACT_CALL, NULL)->cells[CALL_RECORDING].text, d[i]->status.base));
+    }
+    assert_order_free(d, COUNT(d), 19);
+    for (size_t i = 0; i < COUNT(FILES); i++)
+        delivery_free(d[i]);
+}
+
+static void test_an_update_that_says_nothing_new_is_the_same_event(void **state)
+{
+    static const char UPDATE[] = "{\"event\":\"egress_updated\",\"id\":\"%s\",\"egressInfo\":{\"egressId\":\"EG_1\","
+                                 "\"roomId\":\"RM_1\",\"status\":%s,\"updatedAt\":\"%d\"%s}}";
+    delivery_t *d[4];
+    static const struct {
+        const char *id, *status, *more;
+        int at;
+    } UPDATES[] = {{"EV_1", "1", "", 1},
+                   {"EV_2", "1", "", 2},
+                   {"EV_3", "2", "", 3},
+                   {"EV_4", "1", ",\"streamResults\":[{\"url\":\"rtmp://x/{s...y}\"}]", 4}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(d); i++)
+        d[i] =
+            deliver(P, "events", BODY_JSON,
+                    arena_printf(test_arena, UPDATE, UPDATES[i].id, UPDATES[i].status, UPDATES[i].at, UPDATES[i].more));
+    assert_str(d[1]->event_key, d[0]->event_key.base);
+    assert_true(str_starts(d[2]->event_key, STR("egress_updated:EG_1:EGRESS_ENDING:")));
+    assert_true(str_starts(d[3]->event_key, STR("egress_updated:EG_1:EGRESS_ACTIVE:")));
+    assert_false(str_eq(d[3]->event_key, d[0]->event_key));
+    for (size_t i = 0; i < COUNT(d); i++)
+        delivery_free(d[i]);
+}
+
+/* ---- agents, ingress, and who is nobody ---- */
+
+static void test_jobs_tell_of_the_agent(void **state)
+{
+    delivery_t *ended = deliver_file("agent_job_ended"), *failed = deliver_file("agent_job_ended_failed");
+
+    (void)state;
+    ASSERT_CELLS(call_of(ended), {CALL_AGENT_NAME, "support-agent"}, {CALL_AGENT_ID, "A_supp0rt"},
+                 {CALL_AI_AGENT_USED, "1"}, {CALL_METADATA, "{\"lead_id\":123}"}, {CALL_PHASE, NULL});
+    assert_int_equal(rank_of(call_of(ended), CALL_METADATA), RANK_INFERRED);
+    ASSERT_CELLS(call_of(failed), {CALL_AI_AGENT_USED, NULL}, {CALL_SESSION_ID, "support/über + call"},
+                 {CALL_METADATA, "{\"lead_id\":123,\"tags\":[\"a\",\"b\"]}"});
+    delivery_free(ended);
+    delivery_free(failed);
+}
+
+static void test_what_has_no_sid_makes_no_call(void **state)
+{
+    static const char *const BODIES[] = {
+        "{\"event\":\"room_started\",\"room\":{\"name\":\"n\"}}",
+        "{\"event\":\"room_finished\",\"room\":{\"name\":\"n\"}}",
+        "{\"event\":\"participant_joined\",\"room\":{\"name\":\"n\"},\"participant\":{\"sid\":\"PA_1\"}}",
+        "{\"event\":\"participant_left\",\"room\":{\"name\":\"n\"},\"participant\":{\"sid\":\"PA_1\"}}",
+        "{\"event\":\"participant_connection_aborted\",\"participant\":{\"sid\":\"PA_1\"}}",
+        "{\"event\":\"track_published\",\"room\":{\"name\":\"n\"},\"track\":{\"sid\":\"TR_1\"}}",
+        "{\"event\":\"egress_ended\",\"egressInfo\":{\"roomName\":\"n\",\"status\":\"EGRESS_COMPLETE\"}}",
+        "{\"event\":\"ingress_started\",\"room\":{\"name\":\"n\"},\"ingressInfo\":{\"ingressId\":\"IN_1\"}}",
+        "{\"event\":\"agent_job_started\",\"job\":{\"id\":\"AJ_1\"}}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(BODIES); i++) {
+        delivery_t *d = deliver(P, "events", BODY_JSON, str_from(BODIES[i]));
+
+        assert_absent(d->error);
+        assert_absent(d->call_id);
+        assert_null(d->facts.first);
+        assert_int_not_equal(d->event_key.len, 0);
+        delivery_free(d);
+    }
+}
+
+static void test_kinds_say_who_has_a_stay(void **state)
+{
+    static const struct {
+        const char *kind, *type; /* NULL: no stay */
+    } CASES[] = {{"\"STANDARD\"", "user"},
+                 {"0", "user"},
+                 {"\"SIP\"", "user"},
+                 {"\"CONNECTOR\"", "user"},
+                 {"7", "user"},
+                 {"\"AGENT\"", "agent"},
+                 {"4", "agent"},
+                 {"\"EGRESS\"", NULL},
+                 {"\"INGRESS\"", NULL},
+                 {"1", NULL},
+                 {"\"BRIDGE\"", NULL},
+                 {"8", NULL},
+                 {"5", NULL},
+                 {"99", NULL},
+                 {"\"NEWCOMER\"", NULL}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        delivery_t *d = deliver(P, "events", BODY_JSON,
+                                arena_printf(test_arena,
+                                             "{\"event\":\"participant_joined\",\"room\":{\"sid\":\"RM_1\"},"
+                                             "\"participant\":{\"sid\":\"PA_1\",\"kind\":%s}}",
+                                             CASES[i].kind));
+        fact_t *stay = find_row(&d->facts, FACT_PARTICIPANT, NULL);
+
+        assert_int_equal(stay != NULL, CASES[i].type != NULL);
+        if (stay)
+            ASSERT_CELLS(stay, {PARTICIPANT_TYPE, CASES[i].type});
+        delivery_free(d);
+    }
+}
+
+static void test_attributes_of_a_web_guest_are_not_those_of_a_telephone(void **state)
+{
+    static const char BODY[] = "{\"event\":\"participant_joined\",\"room\":{\"sid\":\"RM_1\"},\"participant\":{\"sid\":"
+                               "\"PA_1\",\"kind\":\"%s\",\"attributes\":{\"sip.twilio.callSid\":\"CA1\","
+                               "\"sip.phoneNumber\":\"+12025550177\"}}}";
+    delivery_t *web = deliver(P, "events", BODY_JSON, arena_printf(test_arena, BODY, "STANDARD"));
+    delivery_t *connector = deliver(P, "events", BODY_JSON, arena_printf(test_arena, BODY, "CONNECTOR"));
+
+    (void)state;
+    assert_absent(web->call_sid);
+    ASSERT_CELLS(call_of(web), {CALL_CALL_SID, NULL}, {CALL_CUSTOMER_NUMBER, NULL});
+    ASSERT_CELLS(find_row(&web->facts, FACT_PARTICIPANT, "PA_1"), {PARTICIPANT_PHONE, NULL});
+    assert_str(connector->call_sid, "CA1");
+    ASSERT_CELLS(call_of(connector), {CALL_CALL_SID, "CA1"}, {CALL_CUSTOMER_NUMBER, "+12025550177"},
+                 {CALL_DIRECTION, NULL}, {CALL_FROM_NUMBER, NULL});
+    delivery_free(web);
+    delivery_free(connector);
+}
+
+/* Both in one second, as where a number does not exist. Of two versions that are equal the content decides, and so one
+ * number alone might come out right by chance. */
+static void test_what_the_leave_says_is_newer_than_what_the_joining_said(void **state)
+{
+    static const char MORE[] = "\"attributes\":{\"sip.callStatus\":\"%s\",\"sip.phoneNumber\":\"+1202555010%d\"},"
+                               "\"disconnectReason\":\"SIP_TRUNK_FAILURE\"";
+
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        delivery_t *left =
+            sip_event("participant_left", "PA_1", 1767000000, arena_printf(test_arena, MORE, "hangup", i).base);
+        delivery_t *joined =
+            sip_event("participant_joined", "PA_1", 1767000000, arena_printf(test_arena, MORE, "dialing", i).base);
+        facts_t rows;
+
+        facts_init(&rows, test_arena);
+        merge_into(&rows, &left->facts);
+        merge_into(&rows, &joined->facts);
+        assert_true(holds(find_row(&rows, FACT_PARTICIPANT, "PA_1")->cells[PARTICIPANT_ATTRIBUTES].text, "hangup"));
+        delivery_free(left);
+        delivery_free(joined);
+    }
+}
+
+static void test_an_egress_without_its_object_tells_nothing(void **state)
+{
+    delivery_t *d = deliver(P, "events", BODY_JSON,
+                            STR("{\"event\":\"egress_ended\",\"id\":\"EV_1\",\"room\":{\"sid\":\"RM_1\"}}"));
+
+    (void)state;
+    assert_str(d->event_key, "egress_ended:EV_1");
+    assert_absent(d->status);
+    ASSERT_CELLS(call_of(d), {CALL_RECORDING, NULL}, {CALL_RECORDING_URL, NULL});
+    delivery_free(d);
+}
+
 static void test_odd_types_never_break(void **state)
 {
     static const char *const BODIES[] = {
@@ -535,6 +907,17 @@ static void test_odd_types_never_break(void **state)
         "{\"event\":\"participant_joined\",\"room\":{\"sid\":\"RM_1\"},\"participant\":{\"kind\":5,\"attributes\":"
         "{\"sip.phoneNumber\":7}}}",
         "{\"event\":\"room_finished\",\"room\":[],\"createdAt\":1e300}",
+        "{\"event\":\"participant_joined\",\"room\":{\"sid\":\"RM_1\"},\"participant\":{\"kind\":3,\"attributes\":[1]}"
+        "}",
+        "{\"event\":\"participant_left\",\"room\":{\"sid\":\"RM_1\"},\"participant\":{\"sid\":\"PA_1\",\"kind\":4,"
+        "\"attributes\":[{\"lk.agent.name\":1}]}}",
+        "{\"event\":\"egress_ended\",\"egressInfo\":{\"roomId\":\"RM_1\",\"status\":-1,\"fileResults\":[7,null,{"
+        "\"duration\":"
+        "\"-9223372036854775808\",\"size\":1e300,\"location\":{}}],\"error\":[],\"track\":null}}",
+        "{\"event\":\"egress_ended\",\"egressInfo\":{\"roomId\":\"RM_1\",\"status\":3,\"fileResults\":{\"location\":"
+        "\"https://x\",\"duration\":\"9223372036854775807\"}}}",
+        "{\"event\":\"ingress_ended\",\"ingressInfo\":[]}",
+        "{\"event\":\"agent_job_ended\",\"room\":{\"sid\":\"RM_1\"},\"job\":\"x\"}",
     };
 
     (void)state;
@@ -553,21 +936,34 @@ int main(void)
         provider_test(test_every_vector_gets_its_verdict),
         provider_test(test_any_byte_changed_is_refused),
         provider_test(test_late_and_early_tokens_are_stale),
+        provider_test(test_refusals_are_explained),
         provider_test(test_two_secrets_of_one_key_are_valid_at_once),
         provider_test(test_keys_that_cannot_work_are_refused),
         provider_test(test_what_we_sign_we_accept),
         provider_test(test_every_event_has_its_key_and_call),
         provider_test(test_secrets_are_redacted),
+        provider_test(test_names_of_signing_keys_are_no_secret),
         provider_test(test_new_events_are_stored_and_strangers_dead_letters),
         provider_test(test_scenarios_give_the_expected_rows_in_any_order),
         provider_test(test_scenario_has_as_many_events_as_expected),
         provider_test(test_inbound_call_facts),
         provider_test(test_room_that_nobody_joined_failed),
+        provider_test(test_a_name_used_again_is_another_call),
         provider_test(test_web_guest_connects_and_recorder_does_not),
         provider_test(test_aborted_stay_is_not_connected),
         provider_test(test_outbound_legs_connect_when_answered_only),
         provider_test(test_the_call_is_the_leg_that_came_first),
         provider_test(test_hidden_guest_is_an_admin_and_leave_is_never_before_joining),
+        provider_test(test_recordings_are_read_from_every_form),
+        provider_test(test_the_recording_of_a_call_is_the_longest_of_the_whole_room),
+        provider_test(test_a_recording_goes_on_until_it_has_ended),
+        provider_test(test_an_update_that_says_nothing_new_is_the_same_event),
+        provider_test(test_jobs_tell_of_the_agent),
+        provider_test(test_what_has_no_sid_makes_no_call),
+        provider_test(test_kinds_say_who_has_a_stay),
+        provider_test(test_attributes_of_a_web_guest_are_not_those_of_a_telephone),
+        provider_test(test_what_the_leave_says_is_newer_than_what_the_joining_said),
+        provider_test(test_an_egress_without_its_object_tells_nothing),
         provider_test(test_odd_types_never_break),
     };
 

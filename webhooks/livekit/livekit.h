@@ -21,8 +21,22 @@ typedef struct livekit_event {
     version_t version; /* of what this event says: its createdAt, which a repetition does not change */
 } livekit_event_t;
 
-/* room.c: what every event that carries its room in full says about the call */
+/* protojson.c: how protobuf's JSON writes things */
+typedef struct livekit_enum {
+    const char *const *names; /* by number; NULL where a number has no name */
+    size_t count;
+} livekit_enum_t;
+#define LIVEKIT_ENUM(...)                                                                                              \
+    {                                                                                                                  \
+        .names = (const char *const[]){__VA_ARGS__}, .count = COUNT(((const char *const[]){__VA_ARGS__}))              \
+    }
+str_t livekit_enum_name(const cJSON *message, const char *field, const livekit_enum_t *values);
+int64_t livekit_time_ns(const cJSON *message, const char *field); /* nanoseconds since 1970; 0 is unknown */
+str_t livekit_json_text(arena_t *a, str_t text);                  /* a text that is itself JSON; else absent */
+
+/* room.c: what every event says about the call that its room is */
 void livekit_read_room(livekit_event_t *e);
+void livekit_name_room(livekit_event_t *e, str_t name);
 void livekit_room_started(livekit_event_t *e);
 void livekit_room_finished(livekit_event_t *e);
 
@@ -31,8 +45,13 @@ void livekit_participant_joined(livekit_event_t *e);
 void livekit_participant_left(livekit_event_t *e);
 void livekit_participant_aborted(livekit_event_t *e);
 
+/* egress.c, ingress.c, job.c */
+void livekit_egress(livekit_event_t *e);
+void livekit_ingress(livekit_event_t *e);
+void livekit_job(livekit_event_t *e);
+
 /* samples.c */
-#define LIVEKIT_SAMPLE_COUNT 7
+#define LIVEKIT_SAMPLE_COUNT 10
 extern const hook_sample_t LIVEKIT_SAMPLES[LIVEKIT_SAMPLE_COUNT];
 
 #endif

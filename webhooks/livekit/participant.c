@@ -8,23 +8,13 @@
 
 #include <string.h>
 
-/* protojson leaves out a zero value, and writes a number where the sender does not know the name. */
-static const char *const KINDS[] = {"STANDARD", "INGRESS", "EGRESS", "SIP", "AGENT", NULL, NULL, "CONNECTOR", "BRIDGE"};
-static const char *const REASONS[] = {
-    "UNKNOWN_REASON", "CLIENT_INITIATED", "DUPLICATE_IDENTITY", "SERVER_SHUTDOWN",   "PARTICIPANT_REMOVED",
-    "ROOM_DELETED",   "STATE_MISMATCH",   "JOIN_FAILURE",       "MIGRATION",         "SIGNAL_CLOSE",
-    "ROOM_CLOSED",    "USER_UNAVAILABLE", "USER_REJECTED",      "SIP_TRUNK_FAILURE", "CONNECTION_TIMEOUT",
-    "MEDIA_FAILURE",  "AGENT_ERROR",
-};
-
-static str_t enum_name(const cJSON *node, const char *const *names, size_t count)
-{
-    if (cJSON_IsString(node))
-        return str_from(node->valuestring);
-    if (cJSON_IsNumber(node) && node->valuedouble >= 0 && node->valuedouble < (double)count)
-        return str_from(names[(size_t)node->valuedouble]);
-    return STR_NONE;
-}
+static const livekit_enum_t KINDS =
+    LIVEKIT_ENUM("STANDARD", "INGRESS", "EGRESS", "SIP", "AGENT", NULL, NULL, "CONNECTOR", "BRIDGE");
+static const livekit_enum_t STATES = LIVEKIT_ENUM("JOINING", "JOINED", "ACTIVE", "DISCONNECTED");
+static const livekit_enum_t REASONS = LIVEKIT_ENUM(
+    "UNKNOWN_REASON", "CLIENT_INITIATED", "DUPLICATE_IDENTITY", "SERVER_SHUTDOWN", "PARTICIPANT_REMOVED",
+    "ROOM_DELETED", "STATE_MISMATCH", "JOIN_FAILURE", "MIGRATION", "SIGNAL_CLOSE", "ROOM_CLOSED", "USER_UNAVAILABLE",
+    "USER_REJECTED", "SIP_TRUNK_FAILURE", "CONNECTION_TIMEOUT", "MEDIA_FAILURE", "AGENT_ERROR");
 
 typedef enum { NOBODY, PERSON, ADMIN, AGENT } being_t; /* NOBODY: a recorder, an ingress, a bridge */
 
@@ -33,7 +23,8 @@ static const struct {
     being_t being;
 } BEINGS[] = {{"STANDARD", PERSON}, {"SIP", PERSON}, {"CONNECTOR", PERSON}, {"AGENT", AGENT}};
 
-/* The attributes of a telephone leg that are looked at. Their names have dots in them, so they are no paths. */
+/* The attributes of a telephone leg that are looked at. Their names have dots in them, so they are no paths. LiveKit
+ * sets them on SIP legs only; on a connector's they are there if whoever made it gave them to it. */
 typedef struct sip {
     str_t status, their_number, our_number, rule, call_sid;
 } sip_t;
@@ -51,7 +42,7 @@ static const struct {
 typedef struct guest {
     str_t sid, kind, reason, agent_name;
     being_t being;
-    bool is_sip;
+    bool is_sip, is_leg;
     sip_t sip;
     const cJSON *attributes;
     int64_t joined_us;
@@ -62,7 +53,7 @@ static void read_attribute(guest_t *g, const cJSON *attribute)
 {
     str_t value = cJSON_IsString(attribute) ? str_from(attribute->valuestring) : STR_NONE;
 
-    if (g->is_sip && strncmp(attribute->string, "sip.", 4) == 0) {
+    if (g->is_leg && strncmp(attribute->string, "sip.", 4) == 0) {
         for (size_t i = 0; i < COUNT(SIP_ATTRIBUTES); i++)
             if (strcmp(attribute->string, SIP_ATTRIBUTES[i].name) == 0)
                 *(str_t *)(void *)((char *)&g->sip + SIP_ATTRIBUTES[i].at) = value;
@@ -88,20 +79,22 @@ static being_t being_of(const guest_t *g, const cJSON *participant)
 
 static guest_t read_guest(const cJSON *participant)
 {
-    const cJSON *kind = json_at(participant, "kind");
     guest_t g = {.sid = json_str(participant, "sid"),
-                 .kind = kind ? enum_name(kind, KINDS, COUNT(KINDS)) : STR("STANDARD"),
-                 .reason = enum_name(json_at(participant, "disconnectReason"), REASONS, COUNT(REASONS)),
+                 .kind = livekit_enum_name(participant, "kind", &KINDS),
+                 .reason = livekit_enum_name(participant, "disconnectReason", &REASONS),
                  .attributes = json_at(participant, "attributes"),
                  .joined_us = json_time_ms(participant, "joinedAtMs"),
                  .joined_rank = RANK_EVENT};
 
     g.being = being_of(&g, participant);
     g.is_sip = str_eq(g.kind, STR("SIP"));
+    g.is_leg = g.is_sip || str_eq(g.kind, STR("CONNECTOR"));
     if (g.joined_us == TIME_NONE) { /* older servers: whole seconds only */
         g.joined_us = json_time_s(participant, "joinedAt");
         g.joined_rank = RANK_INFERRED;
     }
+    if (!cJSON_IsObject(g.attributes))
+        g.attributes = NULL;
     for (const cJSON *a = g.attributes ? g.attributes->child : NULL; a; a = a->next)
         read_attribute(&g, a);
     return g;
@@ -152,20 +145,22 @@ static version_t leg_version(const guest_t *g)
     return version_of(RANK_EVENT, g->joined_us == TIME_NONE ? 0 : FAR_AWAY - g->joined_us);
 }
 
-static void sip_facts(const livekit_event_t *e, const guest_t *g)
+static void leg_facts(const livekit_event_t *e, const guest_t *g)
 {
     bool inbound = is_inbound(g);
     version_t v = leg_version(g);
     delivery_t *d = e->d;
 
     d->call_sid = g->sip.call_sid;
+    fact_text(e->call, CALL_CALL_SID, v, d->call_sid);
+    fact_text(e->call, CALL_CUSTOMER_NUMBER, v, phone_e164(d->arena, g->sip.their_number));
+    if (!g->is_sip)
+        return; /* nothing tells which way a connector's call went */
     d->from_number = inbound ? g->sip.their_number : g->sip.our_number;
     d->to_number = inbound ? g->sip.our_number : g->sip.their_number;
-    fact_text(e->call, CALL_CALL_SID, v, d->call_sid);
     fact_text(e->call, CALL_DIRECTION, v, inbound ? STR("inbound") : STR("outbound"));
     fact_text(e->call, CALL_FROM_NUMBER, v, d->from_number);
     fact_text(e->call, CALL_TO_NUMBER, v, d->to_number);
-    fact_text(e->call, CALL_CUSTOMER_NUMBER, v, phone_e164(d->arena, g->sip.their_number));
 }
 
 static void call_facts(const livekit_event_t *e, const guest_t *g, rank_t connected)
@@ -177,11 +172,11 @@ static void call_facts(const livekit_event_t *e, const guest_t *g, rank_t connec
         fact_bool(e->call, CALL_AI_AGENT_USED, RANK_EVENT, true);
         fact_text(e->call, CALL_AGENT_NAME, e->version, g->agent_name);
     }
-    if (g->is_sip)
-        sip_facts(e, g);
+    if (g->is_leg)
+        leg_facts(e, g);
 }
 
-static fact_t *stay_facts(const livekit_event_t *e, const guest_t *g, bool connected)
+static fact_t *stay_facts(const livekit_event_t *e, const guest_t *g, bool connected, version_t v)
 {
     static const char *const TYPES[] = {[PERSON] = "user", [ADMIN] = "admin", [AGENT] = "agent"};
     delivery_t *d = e->d;
@@ -190,21 +185,24 @@ static fact_t *stay_facts(const livekit_event_t *e, const guest_t *g, bool conne
     if (g->being == NOBODY || str_is_empty(g->sid))
         return NULL;
     stay = fact_participant(&d->facts, d->call_id, g->sid);
-    fact_text(stay, PARTICIPANT_IDENTITY, e->version, json_str(e->participant, "identity"));
-    fact_text(stay, PARTICIPANT_NAME, e->version, json_str(e->participant, "name"));
-    fact_text(stay, PARTICIPANT_TYPE, e->version, str_from(TYPES[g->being]));
-    fact_text(stay, PARTICIPANT_KIND, e->version, g->kind);
-    fact_text(stay, PARTICIPANT_PHONE, e->version, phone_e164(d->arena, g->sip.their_number));
+    fact_text(stay, PARTICIPANT_IDENTITY, v, json_str(e->participant, "identity"));
+    fact_text(stay, PARTICIPANT_NAME, v, json_str(e->participant, "name"));
+    fact_text(stay, PARTICIPANT_TYPE, v, str_from(TYPES[g->being]));
+    fact_text(stay, PARTICIPANT_KIND, v, g->kind);
+    fact_text(stay, PARTICIPANT_PHONE, v, phone_e164(d->arena, g->sip.their_number));
     fact_time(stay, PARTICIPANT_JOINED_AT, g->joined_rank, g->joined_us);
     fact_bool(stay, PARTICIPANT_CONNECTED, RANK_EVENT, connected);
     if (g->attributes && g->attributes->child)
-        fact_text(stay, PARTICIPANT_ATTRIBUTES, e->version, json_print(d->arena, g->attributes));
+        fact_text(stay, PARTICIPANT_ATTRIBUTES, v, json_print(d->arena, g->attributes));
     return stay;
 }
 
 /* There is no time of leaving but the event's own, in whole seconds: never before the joining. */
-static void leave_facts(const livekit_event_t *e, const guest_t *g, fact_t *stay)
+static void leave_facts(const livekit_event_t *e, const guest_t *g, bool connected)
 {
+    /* Who fails at once comes and goes in one second, and createdAt tells no more: what the leave says is newer. */
+    version_t v = version_of(RANK_EVENT, e->d->occurred_us + 2 * US_PER_S);
+    fact_t *stay = stay_facts(e, g, connected, v);
     int64_t left_us = e->d->occurred_us;
 
     if (!stay)
@@ -212,7 +210,7 @@ static void leave_facts(const livekit_event_t *e, const guest_t *g, fact_t *stay
     if (left_us != TIME_NONE && g->joined_us != TIME_NONE && left_us < g->joined_us)
         left_us = g->joined_us;
     fact_time(stay, PARTICIPANT_LEFT_AT, RANK_EVENT, left_us);
-    fact_text(stay, PARTICIPANT_LEFT_REASON, e->version, g->reason);
+    fact_text(stay, PARTICIPANT_LEFT_REASON, v, g->reason);
 }
 
 /* What a person's leave says of the end of the call: why, if it was the last (the greatest createdAt wins); and that it
@@ -236,43 +234,51 @@ static bool had_media(const guest_t *g, rank_t connected)
     return connected != NOT_CONNECTED || g->being == AGENT || g->being == ADMIN;
 }
 
+/* False: the event is about no room that could be named. */
+static bool begin(livekit_event_t *e, guest_t *g)
+{
+    *g = read_guest(e->participant);
+    e->d->status = g->is_sip ? g->sip.status : livekit_enum_name(e->participant, "state", &STATES);
+    livekit_read_room(e);
+    return e->call != NULL;
+}
+
 void livekit_participant_joined(livekit_event_t *e)
 {
-    guest_t g = read_guest(e->participant);
-    rank_t connected = connected_rank(&g, false);
+    rank_t connected;
+    guest_t g;
 
-    livekit_read_room(e);
-    if (!e->call)
+    if (!begin(e, &g))
         return;
+    connected = connected_rank(&g, false);
     call_facts(e, &g, connected);
-    stay_facts(e, &g, had_media(&g, connected));
+    stay_facts(e, &g, had_media(&g, connected), e->version);
 }
 
 /* Only somebody who had joined leaves: this stands for a joining that was lost, too. */
 void livekit_participant_left(livekit_event_t *e)
 {
-    guest_t g = read_guest(e->participant);
-    rank_t connected = connected_rank(&g, true);
+    rank_t connected;
+    guest_t g;
 
-    livekit_read_room(e);
-    if (!e->call)
+    if (!begin(e, &g))
         return;
+    connected = connected_rank(&g, true);
     call_facts(e, &g, connected);
-    leave_facts(e, &g, stay_facts(e, &g, had_media(&g, connected)));
+    leave_facts(e, &g, had_media(&g, connected));
     end_facts(e, &g);
 }
 
 /* Gone without ever having had media (livekit-server 1.9.1 and later say so by an event of its own). */
 void livekit_participant_aborted(livekit_event_t *e)
 {
-    guest_t g = read_guest(e->participant);
+    guest_t g;
 
-    livekit_read_room(e);
-    if (!e->call)
+    if (!begin(e, &g))
         return;
     fact_phase(e->call, PHASE_PENDING);
-    if (g.is_sip)
-        sip_facts(e, &g);
-    leave_facts(e, &g, stay_facts(e, &g, false));
+    if (g.is_leg)
+        leg_facts(e, &g);
+    leave_facts(e, &g, false);
     end_facts(e, &g);
 }

@@ -1,32 +1,30 @@
 /* room.c – a room is a call: its sid names it, its name is the session's.
  *
  * Source: docs.livekit.io/home/server/webhooks, github.com/livekit/protocol protobufs/livekit_models.proto, read
- * 2026-11-21. A name may be used again; the sid is then another. */
+ * 2026-11-21. A name may be used again; the sid is then another, and so is the call. */
 #include "livekit/livekit.h"
 
-/* Free text of ours or of an application's: kept as JSON where it is an object or a list. */
-static str_t room_metadata(const livekit_event_t *e)
+void livekit_name_room(livekit_event_t *e, str_t name)
 {
-    str_t text = json_str(e->room, "metadata"), safe;
-    err_t why;
-
-    if (str_is_empty(text) || (text.base[0] != '{' && text.base[0] != '['))
-        return STR_NONE;
-    return json_clean(e->d->arena, text, (json_redact_t){NULL}, &safe, &why) ? safe : STR_NONE;
-}
-
-void livekit_read_room(livekit_event_t *e)
-{
-    str_t name = json_str(e->room, "name");
-    int64_t began_us = json_time_ms(e->room, "creationTimeMs");
-
-    if (str_is_empty(e->d->call_id))
-        return;
-    e->version = version_of(RANK_EVENT, e->d->occurred_us);
-    e->call = fact_call(&e->d->facts, e->d->call_id);
     fact_text(e->call, CALL_SESSION_ID, e->version, name);
     fact_text(e->call, CALL_ROOM_NAME, e->version, name);
-    fact_text(e->call, CALL_METADATA, e->version, room_metadata(e));
+}
+
+/* Events of tracks, egress and agents have the room's sid and name only. All that a track tells beyond these is in its
+ * participant's joining and leaving, and neither may be concluded from it: it does not say of what kind who publishes
+ * is, and a telephone leg that we dial publishes before it is answered (livekit/sip pkg/sip/outbound.go, read
+ * 2026-11-21). So for tracks this is all. */
+void livekit_read_room(livekit_event_t *e)
+{
+    int64_t began_us = json_time_ms(e->room, "creationTimeMs");
+    delivery_t *d = e->d;
+
+    if (str_is_empty(d->call_id))
+        return;
+    e->version = version_of(RANK_EVENT, d->occurred_us);
+    e->call = fact_call(&d->facts, d->call_id);
+    livekit_name_room(e, json_str(e->room, "name"));
+    fact_text(e->call, CALL_METADATA, e->version, livekit_json_text(d->arena, json_str(e->room, "metadata")));
     /* Older servers give whole seconds only: the moment before the true one. */
     if (began_us != TIME_NONE)
         fact_time(e->call, CALL_STARTED_AT, RANK_EVENT, began_us);

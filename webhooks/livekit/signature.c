@@ -88,6 +88,11 @@ static str_t token_of(str_t authorization)
     return str_trim(authorization);
 }
 
+typedef struct proof {
+    jwt_t token;
+    const cJSON *claims; /* what it says, read */
+} proof_t;
+
 /* A stranger's bytes: checked like a body before they are parsed. */
 static const cJSON *read_claims(arena_t *a, str_t text)
 {
@@ -97,32 +102,59 @@ static const cJSON *read_claims(arena_t *a, str_t text)
     return json_clean(a, text, (json_redact_t){NULL}, &safe, &why) ? json_parse(a, safe, &why) : NULL;
 }
 
-static bool is_signed(const struct keys *k, const jwt_t *token, str_t iss, err_t *err)
+/* The names of the keys that are set. They are no secrets: every token has one in clear. */
+static str_t key_names(const struct keys *k, arena_t *a)
 {
+    str_t parts[2 * SECRETS_MAX];
+    size_t n = 0;
+
+    for (size_t i = 0; i < k->list.count; i++) {
+        if (i && str_eq(k->list.items[i].name, k->list.items[i - 1].name))
+            continue;
+        if (n)
+            parts[n++] = STR(", ");
+        parts[n++] = k->list.items[i].name;
+    }
+    return arena_concat(a, parts, n);
+}
+
+#define NAME_SHOWN 40 /* bytes: a stranger may write anything there */
+
+static bool is_signed(const struct keys *k, const hook_request_t *r, arena_t *scratch, const proof_t *proof, err_t *err)
+{
+    str_t iss = json_str(proof->claims, "iss"), shown = str_slice(iss, 0, NAME_SHOWN);
     bool known = false;
 
     for (size_t i = 0; i < k->list.count; i++) {
+        bool fits;
+
         if (!str_eq(iss, k->list.items[i].name))
             continue;
         known = true;
-        if (jwt_verify(token, k->list.items[i].key))
+        fits = jwt_verify(&proof->token, k->list.items[i].key);
+        hook_explain(r, "iss \"" STR_FMT "\" with secret %zu of %zu: %s", STR_ARG(shown), i + 1, k->list.count,
+                     fits ? "yes" : "no");
+        if (fits)
             return true;
     }
     if (known)
         return err_set(err, ERR_SIGNATURE, "the token's signature does not fit the secret of its key");
-    err_set(err, ERR_SIGNATURE, "the token names key \"%.*s\", which is not set", (int)(iss.len < 40 ? iss.len : 40),
-            iss.len ? iss.base : "");
+    err_set(err, ERR_SIGNATURE, "the token names key \"" STR_FMT "\", which is not set; set are: " STR_FMT,
+            STR_ARG(shown), STR_ARG(key_names(k, scratch)));
+    hook_explain(r, "%s", err->detail);
     return err_hint(err, "set LIVEKIT_API_KEY and LIVEKIT_API_SECRET to the key that the webhook was made with");
 }
 
 /* exp must be there and both must be numbers: current versions of LiveKit's libraries insist on it too. */
-static bool is_in_time(const cJSON *claims, int64_t now_us, err_t *err)
+static bool is_in_time(const cJSON *claims, const hook_request_t *r, err_t *err)
 {
     const cJSON *exp = json_at(claims, "exp"), *nbf = json_at(claims, "nbf");
-    double now_s = (double)now_us / (double)US_PER_S;
+    double now_s = (double)r->now_us / (double)US_PER_S;
 
     if (!cJSON_IsNumber(exp) || (nbf && !cJSON_IsNumber(nbf)))
         return err_set(err, ERR_SIGNATURE, "the token's exp (and nbf) must be numbers");
+    hook_explain(r, "nbf %.0f, exp %.0f, now %.0f, leeway %d s", nbf ? nbf->valuedouble : 0, exp->valuedouble, now_s,
+                 LEEWAY_S);
     if (now_s >= exp->valuedouble + LEEWAY_S)
         err_set(err, ERR_STALE, "the token expired %.0f s ago", now_s - exp->valuedouble);
     else if (nbf && now_s < nbf->valuedouble - LEEWAY_S)
@@ -132,36 +164,45 @@ static bool is_in_time(const cJSON *claims, int64_t now_us, err_t *err)
     return err_hint(err, "is this machine's clock right?");
 }
 
-static bool is_of_body(const cJSON *claims, str_t body, err_t *err)
+static bool is_of_body(const cJSON *claims, const hook_request_t *r, err_t *err)
 {
     str_t text = json_str(claims, "sha256");
     uint8_t want[SHA256_B64_BYTES], made[32];
+    char made_text[SHA256_B64_BYTES];
 
+    sha256(r->body, made);
+    hook_explain(r, "sha256 of the token: " STR_FMT "; of the %zu bytes that came: %.*s",
+                 STR_ARG(str_slice(text, 0, SHA256_B64_BYTES)), r->body.len,
+                 (int)base64_encode(made, sizeof(made), made_text), made_text);
     if (text.len != SHA256_B64_BYTES || base64_decode(text, want) != sizeof(made))
         return err_set(err, ERR_SIGNATURE, "the token's sha256 must be the base64 of 32 bytes");
-    sha256(body, made);
     if (crypto_equal(want, sizeof(made), made, sizeof(made)))
         return true;
     err_set(err, ERR_SIGNATURE, "the token is of another body: its sha256 does not fit");
     return err_hint(err, "a proxy in front must pass the body on unchanged");
 }
 
-bool livekit_verify(const void *keys, const hook_request_t *r, arena_t *scratch, err_t *err)
+/* What can be read of the header, before anything of it is believed. */
+static bool read_token(arena_t *a, str_t authorization, proof_t *proof, err_t *err)
 {
-    str_t text = token_of(hook_header(r, "authorization"));
-    const cJSON *claims;
-    jwt_t token;
+    str_t text = token_of(authorization);
     err_t why;
 
     if (str_is_empty(text))
         return err_set(err, ERR_NO_SIGNATURE, "expected a token in the header authorization, there is none");
-    if (!jwt_read(scratch, text, &token, &why))
+    if (!jwt_read(a, text, &proof->token, &why))
         return err_set(err, ERR_SIGNATURE, "authorization: %s", why.detail);
-    claims = read_claims(scratch, token.claims);
-    if (!claims)
-        return err_set(err, ERR_SIGNATURE, "authorization: the token's claims are not JSON");
-    return is_signed(keys, &token, json_str(claims, "iss"), err) && is_in_time(claims, r->now_us, err) &&
-           is_of_body(claims, r->body, err);
+    proof->claims = read_claims(a, proof->token.claims);
+    return proof->claims || err_set(err, ERR_SIGNATURE, "authorization: the token's claims are not JSON");
+}
+
+bool livekit_verify(const void *keys, const hook_request_t *r, arena_t *scratch, err_t *err)
+{
+    proof_t proof = {.claims = NULL};
+
+    return read_token(scratch, hook_header(r, "authorization"), &proof, err) &&
+           is_signed(keys, r, scratch, &proof, err) && is_in_time(proof.claims, r, err) &&
+           is_of_body(proof.claims, r, err);
 }
 
 /* ---- signing ---- */

@@ -18,6 +18,8 @@ import {
 
 const SECRETS = /^(turnPassword|streamKey)$/;
 const FAR_AWAY = 1n << 56n;
+/** What the leave says of a stay is newer than its joining, in whichever second. */
+const LATER_MS = 2000;
 const NEVER_PICKED_UP = new Set(['USER_UNAVAILABLE', 'USER_REJECTED', 'SIP_TRUNK_FAILURE']);
 
 /** text: the body as it came; event: parsed. */
@@ -77,7 +79,7 @@ function readGuest(participant) {
         isPerson: isSip || kind === 'STANDARD' || kind === 'CONNECTOR',
         inbound: isSip && Boolean(attributes['sip.ruleID']),
         theirs: isSip ? attributes['sip.phoneNumber'] : null,
-        reason: participant.disconnectReason,
+        reason: participant.disconnectReason ?? 'UNKNOWN_REASON',
         joinedMs: participant.joinedAtMs
             ? Number(participant.joinedAtMs)
             : participant.joinedAt
@@ -136,25 +138,32 @@ function stayFacts(d, guest, connected, version) {
     return row;
 }
 
-function joined(d, participant, version) {
+function begin(d, participant) {
     const guest = readGuest(participant);
+    d.status = guest.isSip ? guest.attributes['sip.callStatus'] : (participant.state ?? 'JOINING');
+    return guest;
+}
+
+function joined(d, participant, version) {
+    const guest = begin(d, participant);
     const connected = connectedRank(guest, false);
     callFacts(d, guest, connected, version);
     stayFacts(d, guest, connected, version);
 }
 
 function left(d, participant, version) {
-    const guest = readGuest(participant);
+    const guest = begin(d, participant);
+    const leaving = versionOf(EVENT, d.occurredMs === null ? null : (d.occurredMs + LATER_MS) * 1000);
     const connected = connectedRank(guest, true);
     callFacts(d, guest, connected, version);
-    const stay = stayFacts(d, guest, connected, version);
+    const stay = stayFacts(d, guest, connected, leaving);
     if (stay) {
         stay.put(
             STAY.left_at,
             FLAT[EVENT],
             guest.joinedMs === null ? d.occurredMs : Math.max(d.occurredMs, guest.joinedMs),
         );
-        stay.put(STAY.left_reason, version, guest.reason);
+        stay.put(STAY.left_reason, leaving, guest.reason);
     }
     if (!guest.isPerson) return;
     d.call.put(CALL.end_reason, versionOf(INFERRED, d.occurredMs * 1000), guest.reason);

@@ -82,7 +82,7 @@ END
 $$;
 
 -- Two rows turn out to be one call: the second's values, by the rule of src/event/fact.h, and all that hangs on it go to
--- the first. The provider's id is the first's, where that has one.
+-- the first. At most one of them has an id of its provider's.
 CREATE OR REPLACE FUNCTION public.hookline_merge_calls(keep uuid, gone uuid) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -114,10 +114,9 @@ BEGIN
     -- Whatever else the one does not know and the other does: an application's metadata, whose call it is.
     mine := mine || coalesce((SELECT jsonb_object_agg(o.key, o.value) FROM jsonb_each(other) o
                               WHERE o.value <> 'null' AND mine -> o.key = 'null'), '{}');
-    IF mine ->> 'provider_call_id' LIKE 'session:%' THEN
-        mine := mine || jsonb_build_object('provider_call_id', coalesce(g.provider_call_id, k.provider_call_id));
-    END IF;
-    mine := mine || jsonb_build_object('versions', k.versions, 'updated_at', now());
+    mine := mine || jsonb_build_object(
+        'provider_call_id', CASE WHEN g.provider_call_id NOT LIKE 'session:%' THEN g.provider_call_id ELSE k.provider_call_id END,
+        'versions', k.versions, 'updated_at', now());
     k := jsonb_populate_record(k, mine);
     IF k.versions[array_position(names, 'duration_seconds')] = 0 AND k.ended_at IS NOT NULL AND k.connected_at IS NOT NULL THEN
         k.duration_seconds := greatest(0, floor(date_part('epoch', k.ended_at - k.connected_at)))::integer;

@@ -1,8 +1,10 @@
 /* operate.c – what an operator runs by hand: migrate and check. */
 #include "base/clock.h"
+#include "base/phone.h"
 #include "command.h"
 #include "config/config.h"
 #include "ingest/keyring.h"
+#include "store/access.h"
 #include "store/migrate.h"
 
 #include <stdio.h>
@@ -142,6 +144,36 @@ static void check_readable(checks_t *c, const config_t *config, const char *name
     free(file);
 }
 
+static void check_access(checks_t *c, const char *conninfo)
+{
+    err_t err = {.code = ERR_NONE};
+    access_t access;
+    char detail[260];
+
+    if (!access_read(conninfo, &access, &err)) {
+        say(c, false, "database", err.detail, err.hint);
+        return;
+    }
+    say(c, access.may_write, "database",
+        access.may_write ? "reached, schema up to date" : "reached, but this role may not write hookline's tables",
+        access.may_write ? NULL : "connect as the role that ran `hookline migrate`, or as one IN ROLE hookline_writer");
+    (void)snprintf(detail, sizeof(detail), "not there: %s", access.missing_roles);
+    if (access.missing_roles[0])
+        say(c, true, "roles", detail,
+            "who would use them sees nothing; CREATE ROLE … NOLOGIN, then SELECT hookline_secure()");
+}
+
+static void check_region(checks_t *c, const config_t *config)
+{
+    err_t err = {.code = ERR_NONE};
+
+    if (!phone_set_region(config_text(config, "HOOKLINE_DEFAULT_REGION"), &err))
+        say(c, false, "region", err.detail, err.hint);
+    else if (!config_is_set(config, "HOOKLINE_DEFAULT_REGION"))
+        say(c, true, "region", "not set: telephone numbers without a country link to no lead",
+            "set HOOKLINE_DEFAULT_REGION to a country of two letters if your leads have such numbers");
+}
+
 static void check_database(checks_t *c, const config_t *config)
 {
     tally_t tally = {.dry = true, .quiet = true};
@@ -155,7 +187,7 @@ static void check_database(checks_t *c, const config_t *config)
     else if (tally.waiting)
         say(c, false, "database", "reached, but its schema is behind this program", "run: hookline migrate");
     else
-        say(c, true, "database", "reached, schema up to date", NULL);
+        check_access(c, conninfo);
     free(conninfo);
 }
 
@@ -178,6 +210,7 @@ int check_command(int argc, char **argv)
     say(&checks, true, "configuration", "every setting is well-formed", NULL);
     config_unknown(check_unknown, &checks);
     check_public_url(&checks, config);
+    check_region(&checks, config);
     check_providers(&checks, config);
     if (config_is_set(config, "HOOKLINE_TLS_LISTEN")) {
         check_readable(&checks, config, "HOOKLINE_TLS_CERT");

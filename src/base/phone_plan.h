@@ -11,7 +11,7 @@ extern "C" {
 
 bool phone_plan_knows_region(const char *region);
 
-#define PHONE_PLAN_BYTES 32
+#define PHONE_PLAN_BYTES 17 /* "+", 15 digits and a NUL: some plans (Japan's) allow more, E.164 does not */
 /* Writes the number as E.164, NUL-terminated. region: "ZZ" where none is known. False: it is none that could be. */
 bool phone_plan_e164(const char *text, size_t len, const char *region, char out[PHONE_PLAN_BYTES]);
 

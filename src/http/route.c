@@ -16,7 +16,7 @@ static const route_t OWN_ROWS[] = {
 };
 
 /* What we answer; a status that is not here is counted as "other". */
-static const int STATUSES[] = {200, 204, 400, 401, 403, 404, 405, 408, 413, 415, 417, 429, 500, 503};
+static const int STATUSES[] = {200, 204, 400, 401, 403, 404, 405, 408, 413, 415, 417, 422, 429, 500, 503};
 #define STATUS_SLOTS (COUNT(STATUSES) + 1)
 
 typedef struct counters {

@@ -2,6 +2,7 @@
 
 /* A key longer than this is replaced by its hash: PostgreSQL would store it, people could not read it. */
 #define MAX_EVENT_KEY 400
+#define KEY_START     64 /* what is kept of it before the hash, for people */
 
 #include "base/crypto.h"
 
@@ -22,16 +23,25 @@ static bool clean(delivery_t *d, const provider_t *provider, str_t body, const f
     return true;
 }
 
+/* Where s can be cut, at `most` or just before, without halving a character: PostgreSQL takes no half ones. */
+static size_t end_of_character(str_t s, size_t most)
+{
+    while (most && ((unsigned char)s.base[most] & 0xc0) == 0x80)
+        most--;
+    return most;
+}
+
 static void shorten_key(delivery_t *d)
 {
     uint8_t hash[32];
     char hex[64];
+    str_t start;
 
     if (d->event_key.len <= MAX_EVENT_KEY)
         return;
     sha256(d->event_key, hash);
-    d->event_key = arena_printf(d->arena, STR_FMT ":%.*s", STR_ARG(str_slice(d->event_key, 0, 64)),
-                                (int)hex_encode(hash, 16, hex), hex);
+    start = str_slice(d->event_key, 0, end_of_character(d->event_key, KEY_START));
+    d->event_key = arena_printf(d->arena, STR_FMT ":%.*s", STR_ARG(start), (int)hex_encode(hash, 16, hex), hex);
 }
 
 void understand(delivery_t *d, const provider_t *provider, str_t body, const form_t *form)

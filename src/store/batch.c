@@ -131,7 +131,7 @@ static unsigned marks_of(const fact_t *f)
         return marks;
     if (f->cells[CALL_CUSTOMER_NUMBER].version || f->cells[CALL_STARTED_AT].version || f->cells[CALL_CALL_SID].version)
         marks |= MARK_TIE;
-    if (f->cells[CALL_TRANSCRIPT_SOURCE].version >= version_of(RANK_REPORT, 0))
+    if (f->cells[CALL_TRANSCRIPT_SOURCE].version >= version_of(RANK_EVENT, LIVE_HEARD))
         marks |= f->cells[CALL_TOKENS].version ? MARK_SOURCE : MARK_SOURCE | MARK_TOKENS;
     return marks;
 }

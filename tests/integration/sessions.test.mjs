@@ -4,18 +4,21 @@
 import assert from 'node:assert/strict';
 import {randomUUID} from 'node:crypto';
 import {after, afterEach, before, test} from 'node:test';
-import {livekitCall} from './lib/calls.mjs';
+import {makeSecret, signAgent} from './lib/agent.mjs';
+import {livekitCall, vapiCall} from './lib/calls.mjs';
 import {createDatabase} from './lib/database.mjs';
 import {startHookline} from './lib/hookline.mjs';
 import {send} from './lib/send.mjs';
 import {inTurn} from './lib/wait.mjs';
+
+const SECRET = makeSecret();
 
 let database;
 let hookline;
 
 before(async () => {
     database = await createDatabase();
-    hookline = await startHookline({DATABASE_URL: database.url});
+    hookline = await startHookline({DATABASE_URL: database.url, AGENT_WEBHOOK_SECRET: SECRET});
 });
 after(() => inTurn(() => hookline?.end(), () => database?.drop()));
 afterEach(() => database.client.query('DELETE FROM voice_calls; DELETE FROM users'));
@@ -100,4 +103,92 @@ test('a participant whose identity is the id of a user is that user', async () =
         await database.rows('SELECT user_id FROM call_participants ORDER BY user_id NULLS LAST'),
         [{user_id: user}, {user_id: null}],
     );
+});
+
+// ---- an agent of one's own, that knows the room by its name ----
+
+const line = (call, id, role, content, at) => ({
+    name: `agent: ${id}`,
+    sign: () =>
+        signAgent(
+            {type: 'message', data: {provider: 'livekit', session_id: call.ids.roomName, id, role, content, created_at: at}},
+            {secrets: SECRET},
+        ),
+});
+const linesOf = (call) => [
+    line(call, 'item_1', 'assistant', 'Front desk, hello?', 1767000003),
+    line(call, 'item_2', 'user', 'Do you have a table for two?', 1767000006),
+];
+const transcript = (callId) =>
+    database.rows('SELECT role, content FROM conversation_transcripts WHERE call_id = $1 ORDER BY sequence_number', [callId]);
+
+test('what an agent says of "the room called so" is of that room, whichever is heard first', async () => {
+    const orders = {
+        'agent first': (lines, events) => [...lines, ...events],
+        'agent last': (lines, events) => [...events, ...lines],
+        between: (lines, events) => [events[0], lines[0], ...events.slice(1, 4), lines[1], ...events.slice(4)],
+        'twice, the other way round': (lines, events) => [...lines, ...events, ...events, ...lines].reverse(),
+    };
+    for (const [name, order] of Object.entries(orders)) {
+        const call = livekitCall(`agent: ${name}`);
+        await deliver(order(linesOf(call), call.events));
+        const [row, ...others] = (await calls()).filter((c) => c.session_id === call.ids.roomName);
+        assert.deepEqual(others, [], name);
+        assert.equal(row.provider_call_id, call.ids.roomSid, name);
+        assert.equal(row.status, 'completed', name);
+        assert.deepEqual(
+            (await transcript(row.id)).map(({role}) => role),
+            ['assistant', 'user'],
+            name,
+        );
+        assert.equal(await database.value('SELECT count(*) FROM call_participants WHERE call_id = $1', [row.id]), 2, name);
+    }
+    assert.equal(await database.value(`SELECT count(*) FROM voice_calls WHERE provider_call_id LIKE 'session:%'`), 0);
+});
+
+test('application, agent and room, in every order', async () => {
+    const call = (n) => livekitCall(`three of them ${n}`);
+    const orders = ['app agent room', 'app room agent', 'agent app room', 'agent room app', 'room agent app', 'room app agent'];
+    for (const [n, order] of orders.entries()) {
+        const one = call(n);
+        let app;
+        for (const who of order.split(' ')) {
+            if (who === 'app') app = await openSession(one.ids.roomName, null, `'2026-01-01'`);
+            else await deliver(who === 'agent' ? linesOf(one) : one.events);
+        }
+        await deliver(one.events.slice(-1)); // whoever came last, the next event settles it
+        const [row, ...others] = (await calls()).filter((c) => c.session_id === one.ids.roomName);
+        assert.deepEqual(others, [], order);
+        assert.equal(row.id, app.id, order);
+        assert.equal(row.provider_call_id, one.ids.roomSid, order);
+        assert.equal((await transcript(row.id)).length, 2, order);
+    }
+});
+
+test('a room that never comes leaves what was said of it, under its name', async () => {
+    const call = livekitCall('never comes');
+    await deliver(linesOf(call));
+    const [row] = await calls();
+    assert.equal(row.session_id, call.ids.roomName);
+    assert.equal((await transcript(row.id)).length, 2);
+});
+
+test('the agent who held the call has the last word on what was said, over what the provider heard', async () => {
+    const call = vapiCall('agent over vapi');
+    const heard = call.events.filter(({name}) => /transcript/.test(name));
+    assert.ok(heard.length > 1);
+    const said = {
+        name: 'agent',
+        sign: () =>
+            signAgent(
+                {
+                    type: 'message',
+                    data: {provider: 'vapi', provider_call_id: call.providerCallId, id: 'm1', role: 'user', content: 'As I said.'},
+                },
+                {secrets: SECRET},
+            ),
+    };
+    await deliver([heard[0], said, ...heard.slice(1)]);
+    const [row] = await calls();
+    assert.deepEqual(await transcript(row.id), [{role: 'user', content: 'As I said.'}]);
 });

@@ -37,6 +37,7 @@ static void test_national_forms_are_read_by_each_countrys_plan(void **state)
         {"US", "555-0143", NULL}, /* without its area code */
         {"US", "202-555-01430000", NULL},
         {"US", "anonymous", NULL},
+        {"US", "+8149200-001844-20-7", NULL}, /* good by Japan's plan, but of 16 digits */
         {"US", "client:2025550143", NULL},
         {"US", "sip:2025550143@example.com", NULL},
         {"US", "2025550143@example.com", NULL},

@@ -173,7 +173,7 @@ describe('check and send', () => {
         assert.equal(code, 0, stdout + stderr);
         for (const provider of ['twilio', 'vapi', 'livekit']) assert.match(stdout, new RegExp(provider, 'i'));
         for (const secret of Object.values(SECRETS).slice(1)) assert.ok(!(stdout + stderr).includes(secret));
-        assert.ok(!(stdout + stderr).includes(new URL(database.url).password));
+        assert.ok(!(stdout + stderr).includes(`${new URL(database.url).password}@`));
     });
 
     test('check says what is wrong, and what to do about it', () => {

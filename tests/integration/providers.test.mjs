@@ -465,14 +465,16 @@ for (const provider of Object.keys(GOOD)) {
     describe(`${provider}: what is no delivery`, () => {
         test('other methods get 405 and Allow', async () => {
             const before = await countRows();
-            for (const method of ['GET', 'PUT', 'DELETE', 'PATCH']) {
+            for (const method of ['GET', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
                 const good = await GOOD[provider]();
                 const reply = await send(hookline.url, {
                     ...good,
                     method,
                     body: method === 'GET' ? undefined : good.body,
                 });
-                assert.equal(reply.status, 405, method);
+                // Twilio may be told to send by GET; the signature is then another.
+                assert.equal(reply.status, provider === 'twilio' && method === 'GET' ? 401 : 405, method);
+                if (reply.status !== 405) continue;
                 assert.match(reply.headers.allow ?? '', /\bPOST\b/, method);
             }
             assert.deepEqual(await countRows(), before);

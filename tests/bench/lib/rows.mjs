@@ -7,14 +7,14 @@ const TABLES = {
     event_keys: `SELECT key_hash FROM public.event_keys`,
     call_events: `SELECT to_jsonb(e) - '{id,received_at,created_at}'::text[] AS row FROM public.call_events e`,
     voice_calls: `SELECT to_jsonb(c) - '{id,created_at,updated_at}'::text[] AS row FROM public.voice_calls c`,
-    voice_messages: `SELECT c.provider, c.provider_call_id, to_jsonb(m) - '{id,call_id,created_at}'::text[] AS row
+    voice_messages: `SELECT c.provider, c.provider_call_id, to_jsonb(m) - '{id,call_id,created_at,timestamp}'::text[] AS row
                      FROM public.voice_messages m JOIN public.voice_calls c ON c.id = m.call_id`,
     call_participants: `SELECT c.provider, c.provider_call_id, to_jsonb(p) - '{id,call_id,created_at}'::text[] AS row
                         FROM public.call_participants p JOIN public.voice_calls c ON c.id = p.call_id`,
     lead_calls: `SELECT l.phone, c.provider, c.provider_call_id, to_jsonb(lc) - '{lead_id,call_id,linked_at}'::text[] AS row
                  FROM public.lead_calls lc JOIN public.leads l ON l.id = lc.lead_id
                  JOIN public.voice_calls c ON c.id = lc.call_id`,
-    leads: `SELECT to_jsonb(l) - '{id,created_at,updated_at}'::text[] AS row FROM public.leads l
+    leads: `SELECT to_jsonb(l) - '{id,created_at,updated_at,number_pending_since}'::text[] AS row FROM public.leads l
             WHERE l.call_sid IS NOT NULL OR l.lead_status <> 'new'`,
 };
 

@@ -1,9 +1,21 @@
 // rows.mjs – what the database says about calls, without what may differ between two equal histories: surrogate ids,
-// created, updated and received times, and the way a delivery came (design: "equal rows").
+// created, updated and received times (a message without a time of its own has that of its row), when a lead is to be
+// looked at, and the way a delivery came (design: "equal rows").
 
 import assert from 'node:assert/strict';
 
-const LEFT_OUT = ['id', 'call_id', 'lead_id', 'created_at', 'updated_at', 'received_at', 'linked_at', 'way'];
+const LEFT_OUT = [
+    'id',
+    'call_id',
+    'lead_id',
+    'created_at',
+    'updated_at',
+    'received_at',
+    'linked_at',
+    'timestamp',
+    'number_pending_since',
+    'way',
+];
 
 // Versions without their last 20 bits: in one of a jsonb value they are a hash of it, ids and all. As text, since
 // JavaScript's numbers are too short for them.

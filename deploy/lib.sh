@@ -43,6 +43,7 @@ is_installed() {
     postgresql) [[ $(pg_bin) ]] ;;
     nodejs) command -v node >/dev/null ;;
     ninja-build) command -v ninja >/dev/null ;;
+    nginx-light) command -v nginx >/dev/null ;;
     lib*) [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]] ;;
     *) command -v "$1" >/dev/null ;;
     esac

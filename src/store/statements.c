@@ -85,6 +85,9 @@ static void write_status(buf_t *out, value_fn value)
                     " END::public.call_status");
 }
 
+/* An absurd number of seconds must not cost a delivery its other facts. */
+#define MOST_SECONDS "2147483647"
+
 /* Not greatest(0, …): that would make 0 of a time that is not known. */
 static void write_seconds(buf_t *out, const fact_table_t *t, size_t from, size_t to, value_fn value)
 {
@@ -92,11 +95,11 @@ static void write_seconds(buf_t *out, const fact_table_t *t, size_t from, size_t
     value(out, t, to);
     buf_printf(out, " <= ");
     value(out, t, from);
-    buf_printf(out, " THEN 0 ELSE floor(date_part('epoch', ");
+    buf_printf(out, " THEN 0 ELSE least(floor(date_part('epoch', ");
     value(out, t, to);
     buf_printf(out, " - ");
     value(out, t, from);
-    buf_printf(out, "))::integer END");
+    buf_printf(out, ")), " MOST_SECONDS ")::integer END");
 }
 
 /* The reported duration stands; without one it is what the times say. */
@@ -106,7 +109,8 @@ static void write_call_duration(buf_t *out, value_fn value)
     size_t at = CALL_DURATION + 1;
 
     if (value == new_value)
-        buf_printf(out, "CASE WHEN x.versions[%zu] > 0 THEN x.duration_seconds::integer ELSE ", at);
+        buf_printf(out, "CASE WHEN x.versions[%zu] > 0 THEN least(x.duration_seconds, " MOST_SECONDS ")::integer ELSE ",
+                   at);
     else {
         buf_printf(out, "CASE WHEN greatest(c.versions[%zu], EXCLUDED.versions[%zu]) > 0 THEN ", at, at);
         value(out, t, CALL_DURATION);

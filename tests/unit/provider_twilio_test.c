@@ -136,6 +136,27 @@ static void test_cancelled_is_spelled_canceled(void **state)
     delivery_free(d);
 }
 
+/* By what only a status callback has; everything else that tells a status is the action of some verb. */
+static void test_status_callback_without_its_source(void **state)
+{
+    static const struct {
+        const char *body, *key;
+    } CASES[] = {
+        {"CallSid=CA1&CallStatus=ringing&SequenceNumber=1", "call:CA1:ringing"},
+        {"CallSid=CA1&CallStatus=completed&CallDuration=3&Duration=1", "call:CA1:completed"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        delivery_t *d = deliver(P, "events", BODY_FORM, str_from(CASES[i].body));
+
+        assert_str(d->event_key, CASES[i].key);
+        assert_str(d->event_type, "call-progress-events");
+        assert_int_equal(reply_to(P, d).status, 204);
+        delivery_free(d);
+    }
+}
+
 static void test_child_leg_names_its_parent(void **state)
 {
     delivery_t *d = deliver_file("events", "status-dial-child-leg-completed.form");
@@ -675,6 +696,7 @@ int main(void)
         provider_test(test_only_completed_infers_the_rest),
         provider_test(test_calls_that_failed),
         provider_test(test_cancelled_is_spelled_canceled),
+        provider_test(test_status_callback_without_its_source),
         provider_test(test_child_leg_names_its_parent),
         provider_test(test_voice_fetch_of_a_withheld_number),
         provider_test(test_voice_key_knows_the_parameters_but_not_their_order),

@@ -22,12 +22,14 @@ typedef struct row {
 } row_t;
 #define HASH TWILIO_PARAMETER_COUNT
 
+#define CALL_PROGRESS "call-progress-events" /* what its CallbackSource says */
+
 static void intelligence(twilio_request_t *r);
 
 static const row_t ROWS[] = {
     /* place, parameter, type, kind, object, state, answer, understand */
-    {ANY_ROUTE, TWILIO_CALLBACK_SOURCE, "call-progress-events", "call", TWILIO_CALL_SID, TWILIO_CALL_STATUS,
-     ANSWER_EMPTY, twilio_call},
+    {ANY_ROUTE, TWILIO_CALLBACK_SOURCE, CALL_PROGRESS, "call", TWILIO_CALL_SID, TWILIO_CALL_STATUS, ANSWER_EMPTY,
+     twilio_call},
     {ANY_ROUTE, TWILIO_TRANSCRIPTION_EVENT, NULL, "transcription", TWILIO_TRANSCRIPTION_SID, TWILIO_TRANSCRIPTION_EVENT,
      ANSWER_EMPTY, twilio_transcription},
     {ANY_ROUTE, TWILIO_TRANSCRIPTION_STATUS, "transcription", "transcription", TWILIO_TRANSCRIPTION_SID,
@@ -50,6 +52,11 @@ static const row_t ROWS[] = {
     {ANY_ROUTE, TWILIO_DIGITS, "gather", "gather", TWILIO_CALL_SID, HASH, ANSWER_TWIML, twilio_gather},
     {ANY_ROUTE, TWILIO_ERROR_URL, "voice-fallback", "fallback", TWILIO_CALL_SID, HASH, ANSWER_TWIML, twilio_call},
     {WHERE_TWIML_IS_FETCHED, TWILIO_CALL_STATUS, "voice", "voice", TWILIO_CALL_SID, HASH, ANSWER_TWIML, twilio_call},
+    /* a status callback all the same, by what only it has */
+    {ANY_ROUTE, TWILIO_SEQUENCE_NUMBER, CALL_PROGRESS, "call", TWILIO_CALL_SID, TWILIO_CALL_STATUS, ANSWER_EMPTY,
+     twilio_call},
+    {ANY_ROUTE, TWILIO_CALL_DURATION, CALL_PROGRESS, "call", TWILIO_CALL_SID, TWILIO_CALL_STATUS, ANSWER_EMPTY,
+     twilio_call},
     /* any other verb's: it must not take the name of a status callback */
     {ANY_ROUTE, TWILIO_CALL_STATUS, "action", "action", TWILIO_CALL_SID, HASH, ANSWER_TWIML, twilio_call},
     {ANY_ROUTE, TWILIO_ANSWERED_BY, "async-amd", "amd", TWILIO_CALL_SID, TWILIO_ANSWERED_BY, ANSWER_EMPTY,

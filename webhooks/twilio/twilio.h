@@ -76,6 +76,7 @@ str_t twilio_query(body_kind_t kind, str_t body, arena_t *a);
     X(RECORDING_TRACK, "RecordingTrack")                                                                               \
     X(RECORDING_URL, "RecordingUrl")                                                                                   \
     X(SEQUENCE_ID, "SequenceId")                                                                                       \
+    X(SEQUENCE_NUMBER, "SequenceNumber")                                                                               \
     X(SESSION_ID, "SessionId")                                                                                         \
     X(SESSION_STATUS, "SessionStatus")                                                                                 \
     X(SPEECH_RESULT, "SpeechResult")                                                                                   \

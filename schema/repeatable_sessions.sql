@@ -33,12 +33,15 @@ DECLARE
     named record;
 BEGIN
     FOR named IN
-        SELECT DISTINCT u.provider, u.session
+        SELECT u.provider, u.session
         FROM unnest(providers, sessions) AS u (provider, session)
-        WHERE EXISTS (SELECT FROM public.voice_calls c
-                      WHERE c.provider = u.provider AND c.session_id = u.session AND c.provider_call_id IS NULL)
-           OR EXISTS (SELECT FROM public.voice_calls c
-                      WHERE c.provider = u.provider AND c.provider_call_id = 'session:' || u.session)
+        JOIN public.voice_calls c
+          ON c.provider = u.provider AND c.session_id = u.session AND c.provider_call_id IS NULL
+        UNION
+        SELECT u.provider, u.session
+        FROM unnest(providers, sessions) AS u (provider, session)
+        JOIN public.voice_calls c
+          ON c.provider = u.provider AND c.provider_call_id = 'session:' || u.session
         ORDER BY 1, 2
     LOOP
         PERFORM public.hookline_settle_session(named.provider, named.session);

@@ -1,6 +1,6 @@
 -- Rows that wait for hookline, or for their provider. Runs once, in one transaction.
 
--- A lead whose number has changed and which hookline has not looked at since: see repeatable_phone.sql.
+-- A lead whose number has changed and which hookline has not looked at since: see repeatable_leads.sql.
 ALTER TABLE public.leads ADD COLUMN number_pending_since timestamptz;
 CREATE INDEX leads_number_pending ON public.leads (id) WHERE number_pending_since IS NOT NULL;
 UPDATE public.leads SET number_pending_since = now() WHERE phone IS NOT NULL;

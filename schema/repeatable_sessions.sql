@@ -2,18 +2,6 @@
 -- and then has the room made, or an agent reports on "the room called so". Such a row waits: its provider_call_id is NULL
 -- (an application's), or 'session:' and the name (hookline's own). Runs again whenever its text changes.
 
--- CALL_COLUMNS of src/event/fact.h, in its order, which is that of voice_calls.versions.
-CREATE OR REPLACE FUNCTION public.hookline_call_columns() RETURNS text[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT ARRAY[
-        'phase', 'outcome', 'end_reason', 'session_id', 'room_name', 'call_sid', 'parent_call_sid', 'account_id',
-        'direction', 'from_number', 'to_number', 'customer_number', 'started_at', 'connected_at', 'ended_at',
-        'duration_seconds', 'recording_url', 'transcript', 'transcript_source', 'summary', 'total_tokens_used', 'cost',
-        'cost_currency', 'agent_id', 'agent_name', 'ai_agent_used', 'answered_by', 'metadata', 'recording',
-        'customer_name', 'customer_email', 'forwarded_from', 'transferred_to', 'sentiment', 'analysis',
-        'extracted_fields', 'confirmed']
-$$;
-
 -- Taken before any other lock of a batch, in one order, so that of two batches about one session the second sees what the
 -- first has written, and none waits for the other in a circle.
 CREATE OR REPLACE FUNCTION public.hookline_lock_sessions(providers text[], sessions text[]) RETURNS void

@@ -88,18 +88,22 @@ static void write_status(buf_t *out, value_fn value)
 /* An absurd number of seconds must not cost a delivery its other facts. */
 #define MOST_SECONDS "2147483647"
 
-/* Not greatest(0, …): that would make 0 of a time that is not known. */
+/* Neither greatest(0, …) nor least(…): they would make a number of a time that is not known. */
 static void write_seconds(buf_t *out, const fact_table_t *t, size_t from, size_t to, value_fn value)
 {
     buf_printf(out, "CASE WHEN ");
     value(out, t, to);
     buf_printf(out, " <= ");
     value(out, t, from);
-    buf_printf(out, " THEN 0 ELSE least(floor(date_part('epoch', ");
+    buf_printf(out, " THEN 0 WHEN ");
     value(out, t, to);
     buf_printf(out, " - ");
     value(out, t, from);
-    buf_printf(out, ")), " MOST_SECONDS ")::integer END");
+    buf_printf(out, " > interval '68 years' THEN " MOST_SECONDS " ELSE floor(date_part('epoch', ");
+    value(out, t, to);
+    buf_printf(out, " - ");
+    value(out, t, from);
+    buf_printf(out, "))::integer END");
 }
 
 /* The reported duration stands; without one it is what the times say. */
@@ -241,8 +245,10 @@ static void write_participants(buf_t *out)
 
 static void write_messages(buf_t *out)
 {
-    write_child(out, FACT_MESSAGE, "message_key", "x.sequence_number", "superseded",
-                "k.transcript_source IS NOT NULL AND x.source IS DISTINCT FROM k.transcript_source");
+    write_child(out, FACT_MESSAGE, "message_key", "x.sequence_number", "model_used, superseded",
+                "x.model, k.transcript_source IS NOT NULL AND x.source IS DISTINCT FROM k.transcript_source");
+    buf_printf(out, ", model_used = "); /* the same under applications' name for it */
+    merged_value(out, &FACT_TABLES[FACT_MESSAGE], MESSAGE_MODEL);
 }
 
 static void write_supersede(buf_t *out)

@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
-import {livekitCall, twilioCall} from './lib/calls.mjs';
+import {livekitCall, twilioCall, vapiCall} from './lib/calls.mjs';
 import {createDatabase} from './lib/database.mjs';
 import {startHookline} from './lib/hookline.mjs';
 import {send} from './lib/send.mjs';
+import {signTwilio} from './lib/sign.mjs';
 import {inTurn} from './lib/wait.mjs';
 
 let database;
@@ -41,6 +42,24 @@ test("a participant's stay has no duration until it is over", async () => {
         }
     }
     assert.ok(open > 0);
+});
+
+test('an absurd duration is as long as can be told, and costs no other fact', async () => {
+    const MOST = 2 ** 31 - 1;
+    const told = twilioCall('absurd');
+    const {params} = told.events.at(-1);
+    assert.equal((await send(hookline.url, signTwilio({...params, CallDuration: '99999999999'}))).status, 204);
+    const timed = vapiCall('absurd');
+    const report = timed.events.find(({name}) => name === 'end-of-call-report');
+    Object.assign(report.body.message, {startedAt: '1970-01-02T00:00:00Z', endedAt: '2200-01-01T00:00:00Z'});
+    delete report.body.message.durationMs;
+    delete report.body.message.durationSeconds;
+    assert.equal((await send(hookline.url, await report.sign())).status, 200);
+    for (const call of [told, timed]) {
+        assert.equal(await callDuration(call), MOST, call.provider);
+        assert.equal(await database.value('SELECT status FROM voice_calls WHERE provider_call_id = $1', [call.providerCallId]), 'completed');
+    }
+    assert.equal(await database.value('SELECT count(*) FROM call_events WHERE error IS NOT NULL'), 0);
 });
 
 test('rows written by others get their duration by trigger, and never a negative one', async () => {

@@ -77,9 +77,9 @@ typedef struct checks {
 static void say(checks_t *c, bool ok, const char *what, const char *detail, const char *hint)
 {
     c->faults += !ok;
-    printf("%s %-14s %s\n", ok ? "ok  " : "FAIL", what, detail);
+    printf("%s %-15s %s\n", ok ? "ok  " : "FAIL", what, detail);
     if (hint && *hint)
-        printf("     %-14s -> %s\n", "", hint);
+        printf("     %-15s -> %s\n", "", hint);
 }
 
 static void check_unknown(void *ctx, const char *name)

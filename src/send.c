@@ -270,7 +270,7 @@ static size_t make_fields(const sender_t *s, const shipment_t *m, str_t signed_a
 
 static void print_line(const shipment_t *m, const http_result_t *r, bool as_wanted)
 {
-    printf("%-10s %-30s %d  %7.1f ms%s\n", m->provider->name, m->event, r->status, (double)r->took_us / 1000,
+    printf("%-15s %-30s %d  %7.1f ms%s\n", m->provider->name, m->event, r->status, (double)r->took_us / 1000,
            as_wanted ? "" : "  <- not what was wanted");
     (void)fflush(stdout);
 }

@@ -198,8 +198,11 @@ typedef struct shipment {
 /* With one character changed. */
 static str_t spoilt(str_t proof, arena_t *a)
 {
-    char *copy = arena_alloc(a, proof.len);
+    char *copy;
 
+    if (!proof.base)
+        return proof;
+    copy = arena_alloc(a, proof.len);
     memcpy(copy, proof.base, proof.len);
     copy[proof.len / 2] = copy[proof.len / 2] == 'A' ? 'B' : 'A';
     return (str_t){copy, proof.len};

@@ -226,13 +226,11 @@ CREATE OR REPLACE TRIGGER leads_call AFTER UPDATE ON public.leads
 
 -- hookline has looked at these leads: what it made of their numbers (NULL: no number). A lead stays to be looked at for a
 -- while, since a call that was being committed when the lead was saved saw as little of it as it saw of the call; looked
--- at again, they find each other. False: another hookline is at it.
-CREATE OR REPLACE FUNCTION public.hookline_set_lead_numbers(ids bigint[], phones text[], numbers text[]) RETURNS boolean
+-- at again, they find each other.
+CREATE OR REPLACE FUNCTION public.hookline_set_lead_numbers(ids bigint[], phones text[], numbers text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT pg_try_advisory_xact_lock(hashtext('hookline_set_lead_numbers')) THEN
-        RETURN false;
-    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('hookline_set_lead_numbers')); -- one hookline at a time
     PERFORM set_config('hookline.writes', 'off', true); -- links follow by the triggers for everybody's writes
     PERFORM FROM public.leads l WHERE l.id = ANY (ids) ORDER BY l.id FOR NO KEY UPDATE;
     UPDATE public.leads l
@@ -242,6 +240,5 @@ BEGIN
     WHERE l.id = u.id AND l.phone = u.phone
       AND (l.phone_e164 IS DISTINCT FROM u.number OR l.number_pending_since <= now() - interval '15 seconds');
     PERFORM public.hookline_link_numbers(numbers);
-    RETURN true;
 END
 $$;

@@ -7,10 +7,6 @@
 -- hookline connects as the tables' owner, whom row level security leaves alone (never FORCE it here), or as a login role
 -- that is IN ROLE hookline_writer, which may write rows and owns nothing. Neither pays for the policies below.
 
--- A batch of hookline's begins with these two, in this order: while we have them nobody is within one, and the other tables
--- can be locked in any order without a deadlock.
-LOCK TABLE public.call_events, public.event_keys IN ACCESS EXCLUSIVE MODE;
-
 -- ---- roles, in the names that Supabase and PostgREST use ----
 
 DO $$

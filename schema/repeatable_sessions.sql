@@ -109,13 +109,10 @@ BEGIN
         'provider_call_id', CASE WHEN g.provider_call_id NOT LIKE 'session:%' THEN g.provider_call_id ELSE k.provider_call_id END,
         'versions', k.versions, 'updated_at', now());
     k := jsonb_populate_record(k, mine);
-    IF k.versions[array_position(names, 'duration_seconds')] = 0 AND k.ended_at IS NOT NULL AND k.connected_at IS NOT NULL THEN
-        k.duration_seconds := greatest(0, floor(date_part('epoch', k.ended_at - k.connected_at)))::integer;
+    IF k.versions[array_position(names, 'duration_seconds')] = 0 THEN
+        k.duration_seconds := public.hookline_seconds(k.connected_at, k.ended_at);
     END IF;
-    k.status := CASE WHEN coalesce(k.phase, 0) = 0 THEN 'pending'
-                     WHEN k.phase = 1 THEN 'active'
-                     WHEN coalesce(k.outcome = 'completed', k.connected_at IS NOT NULL) THEN 'completed'
-                     ELSE 'failed' END;
+    k.status := public.hookline_status_of(k.phase, k.outcome, k.connected_at);
 
     -- What hangs on the second. Where both have a row of one key the first's stands, as for any repetition.
     UPDATE public.voice_messages m SET call_id = keep

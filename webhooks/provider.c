@@ -50,3 +50,9 @@ str_t hook_header(const hook_request_t *r, const char *lower_case_name)
             return r->headers[i].value;
     return STR_NONE;
 }
+
+void hook_reply_ok(delivery_t *d, hook_reply_t *out)
+{
+    (void)d;
+    *out = (hook_reply_t){200, STR("application/json"), STR("{\"status\":\"ok\"}")};
+}

@@ -56,7 +56,7 @@ typedef enum { BODY_FORM = 1, BODY_JSON = 2, BODY_QUERY = 4 } body_kind_t;
 
 typedef enum {
     ROUTE_SECRET = 1,  /* the path goes on: "/" and one segment, a secret that is the sender's only proof. It is masked
-                          in  logs. Without it, or with a wrong one, the request is the route's all the same, and verify
+                          in logs. Without it, or with a wrong one, the request is the route's all the same, and verify
                           refuses it */
     ROUTE_BROWSER = 2, /* a browser may send: OPTIONS is answered (CORS), every answer may be read by any page */
 } route_trait_t;
@@ -73,6 +73,9 @@ typedef struct hook_reply {
     str_t content_type; /* absent with an empty body */
     str_t body;         /* literal, or in the delivery's arena */
 } hook_reply_t;
+
+/* provider_t.reply for who only wants to hear that it has arrived: 200 {"status":"ok"}. */
+void hook_reply_ok(delivery_t *d, hook_reply_t *out);
 
 /* A made-up delivery for `hookline send`: the body with {{names}} to be filled in. */
 typedef struct hook_sample {

@@ -5,11 +5,10 @@
 
 static const struct {
     int status;
-    bool retry;
     const char *metric;
     const char *told;
 } CODES[] = {
-#define ERR_ROW(code, status, retry, metric, told) [code] = {status, retry, metric, told},
+#define ERR_ROW(code, status, metric, told) [code] = {status, metric, told},
     ERR_CODES(ERR_ROW)
 #undef ERR_ROW
 };
@@ -17,11 +16,6 @@ static const struct {
 int err_http_status(err_code_t code)
 {
     return CODES[code].status;
-}
-
-bool err_is_retryable(err_code_t code)
-{
-    return CODES[code].retry;
 }
 
 const char *err_metric(err_code_t code)

@@ -1,7 +1,7 @@
 /* err.h – the one place that turns a failure into an answer.
  *
- * A function that can fail returns bool and fills an err_t. The code says what the HTTP status is, whether the sender
- * should try again, and the name in metrics; the detail says what was expected, what came, and where; the hint, where
+ * A function that can fail returns bool and fills an err_t. The code says what the HTTP status is and
+ * the name in metrics; the detail says what was expected, what came, and where; the hint, where
  * there is one, says what an operator can do. Details never hold a secret, a token or a body. Any thread. */
 #ifndef HOOKLINE_BASE_ERR_H
 #define HOOKLINE_BASE_ERR_H
@@ -9,30 +9,30 @@
 #include "base/str.h"
 
 #define ERR_CODES(X)                                                                                                   \
-    /*  code               status  retry  metric                 what the sender is told */                            \
-    X(ERR_NONE, 200, false, "none", "")                                                                                \
-    X(ERR_MALFORMED, 400, false, "malformed", "the request is malformed")                                              \
-    X(ERR_SMUGGLING, 400, false, "ambiguous_length", "the length of the request is ambiguous")                         \
-    X(ERR_NO_SIGNATURE, 401, false, "missing_signature", "the signature is missing or wrong")                          \
-    X(ERR_SIGNATURE, 401, false, "bad_signature", "the signature is missing or wrong")                                 \
-    X(ERR_STALE, 401, false, "stale_signature", "the signature is missing or wrong")                                   \
-    X(ERR_NOT_FOUND, 404, false, "not_found", "there is nothing here")                                                 \
-    X(ERR_PROVIDER_OFF, 404, false, "provider_off", "there is nothing here")                                           \
-    X(ERR_METHOD, 405, false, "method", "this method is not allowed here")                                             \
-    X(ERR_TOO_SLOW, 408, false, "request_timeout", "the request did not arrive in time")                               \
-    X(ERR_TOO_LARGE, 413, false, "too_large", "the body is too large")                                                 \
-    X(ERR_MEDIA_TYPE, 415, false, "media_type", "this content type is not accepted here")                              \
-    X(ERR_INTERNAL, 500, true, "internal", "something went wrong here; try again")                                     \
-    X(ERR_BUSY, 503, true, "queue_full", "too much at once; try again")                                                \
-    X(ERR_STORE_DOWN, 503, true, "database_down", "the database cannot be reached; try again")                         \
-    X(ERR_COMMIT_TIMEOUT, 503, true, "commit_timeout", "the database did not answer in time; try again")               \
-    X(ERR_CONFIG, 500, false, "config", "")                                                                            \
-    X(ERR_IO, 500, true, "io", "")                                                                                     \
-    X(ERR_UNPARSABLE, 200, false, "unparsable", "")                                                                    \
-    X(ERR_UNKNOWN_SHAPE, 200, false, "unknown_shape", "")                                                              \
-    X(ERR_CONTENT, 200, false, "refused_content", "")
+    /*  code               status  metric                 what the sender is told */                                   \
+    X(ERR_NONE, 200, "none", "")                                                                                       \
+    X(ERR_MALFORMED, 400, "malformed", "the request is malformed")                                                     \
+    X(ERR_SMUGGLING, 400, "ambiguous_length", "the length of the request is ambiguous")                                \
+    X(ERR_NO_SIGNATURE, 401, "missing_signature", "the signature is missing or wrong")                                 \
+    X(ERR_SIGNATURE, 401, "bad_signature", "the signature is missing or wrong")                                        \
+    X(ERR_STALE, 401, "stale_signature", "the signature is missing or wrong")                                          \
+    X(ERR_NOT_FOUND, 404, "not_found", "there is nothing here")                                                        \
+    X(ERR_PROVIDER_OFF, 404, "provider_off", "there is nothing here")                                                  \
+    X(ERR_METHOD, 405, "method", "this method is not allowed here")                                                    \
+    X(ERR_TOO_SLOW, 408, "request_timeout", "the request did not arrive in time")                                      \
+    X(ERR_TOO_LARGE, 413, "too_large", "the body is too large")                                                        \
+    X(ERR_MEDIA_TYPE, 415, "media_type", "this content type is not accepted here")                                     \
+    X(ERR_INTERNAL, 500, "internal", "something went wrong here; try again")                                           \
+    X(ERR_BUSY, 503, "queue_full", "too much at once; try again")                                                      \
+    X(ERR_STORE_DOWN, 503, "database_down", "the database cannot be reached; try again")                               \
+    X(ERR_COMMIT_TIMEOUT, 503, "commit_timeout", "the database did not answer in time; try again")                     \
+    X(ERR_CONFIG, 500, "config", "")                                                                                   \
+    X(ERR_IO, 500, "io", "")                                                                                           \
+    X(ERR_UNPARSABLE, 200, "unparsable", "")                                                                           \
+    X(ERR_UNKNOWN_SHAPE, 200, "unknown_shape", "")                                                                     \
+    X(ERR_CONTENT, 200, "refused_content", "")
 
-#define ERR_ENUM(code, status, retry, metric, told) code,
+#define ERR_ENUM(code, status, metric, told) code,
 typedef enum err_code { ERR_CODES(ERR_ENUM) ERR_CODE_COUNT } err_code_t;
 #undef ERR_ENUM
 
@@ -43,7 +43,6 @@ typedef struct err {
 } err_t;
 
 int err_http_status(err_code_t code);
-bool err_is_retryable(err_code_t code);
 const char *err_metric(err_code_t code);
 const char *err_told(err_code_t code); /* a sentence that gives nothing away */
 

@@ -24,8 +24,6 @@ typedef struct http_options {
 
 /* Binds, starts the loop threads, and begins to accept. Says on the log where it listens. */
 http_server_t *http_start(const http_options_t *options, err_t *err);
-/* The port of HOOKLINE_LISTEN, after a port of 0 was picked. */
-int http_port(const http_server_t *s);
 /* New certificates; the old ones are kept when these cannot be used. */
 bool http_reload_tls(http_server_t *s, const config_t *config, err_t *err);
 /* Readiness turns 503 at once; new requests are still served. */

@@ -147,11 +147,6 @@ http_server_t *http_start(const http_options_t *options, err_t *err)
     return s;
 }
 
-int http_port(const http_server_t *s)
-{
-    return s->listeners[0].port;
-}
-
 bool http_reload_tls(http_server_t *s, const config_t *config, err_t *err)
 {
     return !s->tls || tls_reload(s->tls, config, err);

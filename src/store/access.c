@@ -8,8 +8,10 @@ static const char QUESTION[] =
     " (SELECT coalesce(string_agg(r, ', '), '') FROM "
     "unnest('{anon,authenticated,service_role,hookline_writer}'::text[]) r"
     "  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r))"
-    " FROM unnest('{event_keys,call_events,voice_calls,voice_messages,call_participants,lead_calls}'::text[]) t,"
-    " unnest('{SELECT,INSERT}'::text[]) p";
+    " FROM (VALUES ('event_keys', 'SELECT,INSERT'), ('call_events', 'INSERT'), ('voice_calls', 'SELECT,INSERT,UPDATE'),"
+    "  ('voice_messages', 'SELECT,INSERT,UPDATE'), ('call_participants', 'SELECT,INSERT,UPDATE'),"
+    "  ('lead_calls', 'SELECT,INSERT,UPDATE'), ('leads', 'SELECT,UPDATE')) AS needed (t, privileges),"
+    " regexp_split_to_table(privileges, ',') p";
 
 bool access_read(const char *conninfo, access_t *out, err_t *err)
 {

@@ -8,23 +8,25 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define DAILY_US      (6 * 3600 * US_PER_S) /* a day's work, tried four times */
+#define SELDOM_US     (6 * 3600 * US_PER_S)
 #define LEADS_US      (5 * US_PER_S)
 #define LEADS_AT_ONCE 500
+#define TEXT(number)  #number
+#define LIMIT(number) " ORDER BY id LIMIT " TEXT(number)
 
 bool housekeeping_is_due(const housekeeping_t *h, int64_t mono_us)
 {
-    return mono_us >= h->daily_us || mono_us >= h->leads_us;
+    return mono_us >= h->seldom_us || mono_us >= h->leads_us;
 }
 
 int64_t housekeeping_wait_us(const housekeeping_t *h, int64_t mono_us)
 {
-    int64_t next_us = h->daily_us < h->leads_us ? h->daily_us : h->leads_us;
+    int64_t next_us = h->seldom_us < h->leads_us ? h->seldom_us : h->leads_us;
 
     return next_us > mono_us ? next_us - mono_us : 0;
 }
 
-static void once_a_day(pg_t *pg)
+static void seldom(pg_t *pg)
 {
     static const char *const STEPS[] = {
         "SELECT public.hookline_make_partitions()",
@@ -79,18 +81,28 @@ static bool set_numbers(pg_t *pg, const PGresult *found, err_t *err)
     return r != NULL;
 }
 
-/* Page by page, by id. */
-static bool look_at_leads(pg_t *pg, bool all, err_t *err)
+/* id and phone of the next leads by id; NULL on failure. */
+static PGresult *next_page(pg_t *pg, const char *sql, int64_t last_id, err_t *err)
 {
-    static const char PENDING[] = "SELECT id, phone FROM public.leads WHERE number_pending_since IS NOT NULL"
-                                  " AND phone IS NOT NULL AND id > $1 ORDER BY id LIMIT $2";
-    static const char UNREAD[] = "SELECT id, phone FROM public.leads WHERE phone_e164 IS NULL"
-                                 " AND phone IS NOT NULL AND id > $1 ORDER BY id LIMIT $2";
+    params_t p = {.count = 0};
+    PGresult *found;
+
+    params_reset(&p);
+    params_begin_array(&p, PG_INT8, 1);
+    params_add_int(&p, last_id);
+    params_finish(&p);
+    found = pg_query(pg, sql, &p, err);
+    params_clear(&p);
+    return found;
+}
+
+static bool look_at_leads(pg_t *pg, const char *sql, err_t *err)
+{
     int64_t last_id = INT64_MIN;
     int count;
 
     do {
-        PGresult *found = pg_query_ints(pg, all ? UNREAD : PENDING, last_id, LEADS_AT_ONCE, err);
+        PGresult *found = next_page(pg, sql, last_id, err);
         bool ok = found != NULL;
 
         count = ok ? PQntuples(found) : 0;
@@ -107,9 +119,13 @@ static bool look_at_leads(pg_t *pg, bool all, err_t *err)
 
 static void leads(housekeeping_t *h, pg_t *pg)
 {
+    static const char CHANGED[] = "SELECT id, phone FROM public.leads WHERE number_pending_since IS NOT NULL"
+                                  " AND phone IS NOT NULL AND id > ($1::int8[])[1]" LIMIT(LEADS_AT_ONCE);
+    static const char UNREAD[] = "SELECT id, phone FROM public.leads WHERE phone_e164 IS NULL"
+                                 " AND phone IS NOT NULL AND id > ($1::int8[])[1]" LIMIT(LEADS_AT_ONCE);
     err_t err;
 
-    if (!look_at_leads(pg, false, &err) || (!h->all_leads_seen && !look_at_leads(pg, true, &err)))
+    if (!look_at_leads(pg, CHANGED, &err) || (!h->all_leads_seen && !look_at_leads(pg, UNREAD, &err)))
         LOG(LOG_WARN, "numbers of leads not read", log_cstr("reason", err.detail));
     else
         h->all_leads_seen = true;
@@ -119,9 +135,9 @@ void housekeeping_run(housekeeping_t *h, pg_t *pg)
 {
     int64_t now_us = clock_mono_us();
 
-    if (now_us >= h->daily_us) {
-        h->daily_us = now_us + DAILY_US;
-        once_a_day(pg);
+    if (now_us >= h->seldom_us) {
+        h->seldom_us = now_us + SELDOM_US;
+        seldom(pg);
     }
     if (now_us >= h->leads_us) {
         h->leads_us = now_us + LEADS_US;

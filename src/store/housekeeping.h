@@ -9,7 +9,7 @@
 
 /* Zeroed at first: everything is due. */
 typedef struct housekeeping {
-    int64_t daily_us; /* mono clock: when the next of each is due */
+    int64_t seldom_us; /* mono clock: when the next of each is due */
     int64_t leads_us;
     bool all_leads_seen; /* since this process began: another release may read more numbers, another region others */
 } housekeeping_t;

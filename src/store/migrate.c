@@ -10,11 +10,11 @@
 #define LEDGER                                                                                                         \
     "CREATE TABLE IF NOT EXISTS public.hookline_migrations ("                                                          \
     "file text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
-/* Every batch of a running hookline begins with event_keys: with this lock none is under way, and the next ones wait
- * for the few moments without holding anything that a migration could want. */
+/* Every batch of a running hookline begins by locking these two, in this order: with them none is under way, and the
+ * next ones wait for the few moments without holding anything that a migration could want. */
 #define GATE                                                                                                           \
     "DO $$BEGIN IF to_regclass('public.event_keys') IS NOT NULL THEN"                                                  \
-    " LOCK TABLE public.event_keys IN ACCESS EXCLUSIVE MODE; END IF; END$$"
+    " LOCK TABLE public.call_events, public.event_keys IN ACCESS EXCLUSIVE MODE; END IF; END$$"
 
 static bool is_repeatable(const embedded_file_t *f)
 {
@@ -90,7 +90,7 @@ static bool apply(PGconn *conn, const embedded_file_t *f, migration_state_t *sta
     if (*state == MIGRATION_CHANGED && !is_repeatable(f))
         return err_set(err, ERR_STORE_DOWN, "%s has changed since it ran here; a released migration never changes",
                        f->name);
-    if (!exec(conn, GATE, "the lock of event_keys", err) || !exec(conn, f->text, f->name, err) || !record(conn, f, err))
+    if (!exec(conn, GATE, "the lock of events", err) || !exec(conn, f->text, f->name, err) || !record(conn, f, err))
         return false;
     *ran = true;
     return true;

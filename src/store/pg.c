@@ -286,32 +286,18 @@ fault_t pg_commit(pg_t *pg, const batch_t *batch, pg_error_t *error)
     return PQexitPipelineMode(pg->conn) ? fault : FAULT_CONNECT;
 }
 
-static PGresult *finish_query(pg_t *pg, int sent, err_t *err)
-{
-    PGresult *r = run(pg, sent, clock_mono_us() + pg->options.statement_timeout_us + SILENCE_GRACE_US);
-    char line[200];
-
-    if (!r)
-        err_set(err, ERR_STORE_DOWN, "%s", first_line(PQerrorMessage(pg->conn), line));
-    return r;
-}
-
 PGresult *pg_query(pg_t *pg, const char *sql, const params_t *p, err_t *err)
 {
     static const params_t NONE = {.count = 0};
+    int64_t deadline_us = clock_mono_us() + pg->options.statement_timeout_us + SILENCE_GRACE_US;
+    PGresult *r;
+    char line[200];
 
     if (!p)
         p = &NONE;
-    return finish_query(pg, PQsendQueryParams(pg->conn, sql, p->count, p->types, p->values, p->lengths, p->formats, 0),
-                        err);
-}
-
-PGresult *pg_query_ints(pg_t *pg, const char *sql, int64_t first, int64_t second, err_t *err)
-{
-    char texts[2][24];
-    const char *values[2] = {texts[0], texts[1]};
-
-    (void)snprintf(texts[0], sizeof(texts[0]), "%lld", (long long)first);
-    (void)snprintf(texts[1], sizeof(texts[1]), "%lld", (long long)second);
-    return finish_query(pg, PQsendQueryParams(pg->conn, sql, 2, NULL, values, NULL, NULL, 0), err);
+    r = run(pg, PQsendQueryParams(pg->conn, sql, p->count, p->types, p->values, p->lengths, p->formats, 0),
+            deadline_us);
+    if (!r)
+        err_set(err, ERR_STORE_DOWN, "%s", first_line(PQerrorMessage(pg->conn), line));
+    return r;
 }

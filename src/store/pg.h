@@ -36,6 +36,5 @@ fault_t pg_commit(pg_t *pg, const batch_t *batch, pg_error_t *error);
 /* One statement by itself, seldom: its result, to be cleared by the caller. NULL: err says what PostgreSQL said; the
  * connection may be gone (pg_is_alive). p: finished, in binary; NULL for none. */
 PGresult *pg_query(pg_t *pg, const char *sql, const params_t *p, err_t *err);
-PGresult *pg_query_ints(pg_t *pg, const char *sql, int64_t first, int64_t second, err_t *err); /* $1 and $2 */
 
 #endif

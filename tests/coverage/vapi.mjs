@@ -457,6 +457,15 @@ export default {
         kept('user-interrupted', ['user-interrupted'], ['turnId'], 'lines have no such id, so it marks none'),
         kept('model-output', ['model-output'], ['output', 'turnId'], 'pieces of a line that comes whole'),
         kept('voice-input', ['voice-input'], ['input'], 'what was to be said; what was said comes in the lines'),
+        {
+            ...kept(
+                'voice-request',
+                ['voice-request'],
+                ['text', 'sampleRate'],
+                'it asks for speech, which nothing here makes',
+            ),
+            answer: 422,
+        },
         kept('language-change-detected', ['language-change-detected'], ['language'], FOR_TUNING),
         request('hang', ['hang']),
         request(

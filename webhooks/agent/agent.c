@@ -2,40 +2,9 @@
  *
  * Source of the envelope and of the signature: standardwebhooks.com and
  * github.com/standard-webhooks/standard-webhooks (spec/standard-webhooks.md), read 2026-11-21; of an item of a LiveKit
- * agent: docs.livekit.io/agents/build/text and docs.livekit.io/agents/build/sessions, read 2026-11-21. The rest is our
- * own contract, and this is it:
- *
- *   POST /webhooks/agent, application/json, {"type": TYPE, "timestamp": TIME, "data": {…}}
- *
- *   TYPE   call.started, message, call.ended; others are stored as they are. transcript.item is message.
- *   TIME   RFC 3339 with a zone, or seconds since 1970 with or without a fraction, wherever a time is asked for.
- *          "timestamp" is when it happened; it may be left out.
- *
- *   data, always: which call
- *     call_id                        a call of the agent's own: it becomes one of provider "agent"
- *     provider, provider_call_id     another provider's call, e.g. "livekit" and the room's sid, "RM_…"; or
- *     provider, session_id           … known by the session's name only, e.g. that of a LiveKit room
- *     room: {sid, name}              the same for LiveKit, as its agents have it
- *
- *   data of call.started and call.ended, each field where it is known
- *     direction (inbound, outbound), from_number, to_number, customer_number, customer_name, customer_email, call_sid
- *     (Twilio's), parent_call_sid, agent_id, agent_name, answered_by, forwarded_from, transferred_to, started_at,
- *     connected_at, ended_at, duration_seconds, end_reason, summary, sentiment, transcript (text), recording_url, cost,
- *     cost_currency; total_tokens, or tokens as below; objects: metadata, recording, analysis, extracted_fields
- *     call.ended only: outcome (completed, failed) or status (a word like completed, busy, no-answer), and messages: a
- *     list of messages as below, for those that were not posted, or were changed since
- *
- *   data of message, or of its object `item` or `message`
- *     id                    names it within the call: the same in every repetition, and in call.ended's list
- *     role                  user, assistant (agent, ai), system (developer); a line of anybody else is not shown
- *     content               text, or a list of texts; what else is in the list is left out
- *     created_at, ended_at  when it was said; created_at orders the lines, unless all have `sequence`, a whole number
- *     interrupted (bool), model, audio_url, tokens (a number, or {total} or {input, output}), language, metrics,
- *     metadata              (the last three are kept together as the message's metadata)
- *
- * The answer is 200 {"status":"ok"}, once it is committed. 401: not signed as it should be, or more than 300 s old.
- * 503: try again later, with the same id and body. Everything may be repeated and come in any order; what is the same
- * event is found by what it says, never by webhook-id. */
+ * agent: docs.livekit.io/agents/build/text and docs.livekit.io/agents/build/sessions, read 2026-11-21. The rest is
+ * our own contract: README.md beside this file. The answer is 200 once it is committed; everything may be repeated and
+ * come in any order, since what is the same event is found by what it says, never by webhook-id. */
 #include "agent/agent.h"
 
 static const hook_route_t ROUTES[] = {{"events", "/webhooks/agent", BODY_JSON, 0}};
@@ -195,12 +164,6 @@ static bool normalise(delivery_t *d, err_t *err)
     return true;
 }
 
-static void reply(delivery_t *d, hook_reply_t *out)
-{
-    (void)d;
-    *out = (hook_reply_t){200, STR("application/json"), STR("{\"status\":\"ok\"}")};
-}
-
 const provider_t provider_agent = {
     .name = "agent",
     .title = "Agents",
@@ -212,7 +175,7 @@ const provider_t provider_agent = {
     .n_routes = COUNT(ROUTES),
     .verify = agent_verify,
     .normalise = normalise,
-    .reply = reply,
+    .reply = hook_reply_ok,
     .sign = agent_sign,
     .samples = AGENT_SAMPLES,
     .n_samples = AGENT_SAMPLE_COUNT,

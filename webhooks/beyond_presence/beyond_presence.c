@@ -101,12 +101,6 @@ static bool normalise(delivery_t *d, err_t *err)
 }
 
 /* Exactly 200: the documents know no other success. */
-static void reply(delivery_t *d, hook_reply_t *out)
-{
-    (void)d;
-    *out = (hook_reply_t){200, STR("application/json"), STR("{\"status\":\"ok\"}")};
-}
-
 const provider_t provider_beyond_presence = {
     .name = "beyond_presence",
     .title = "Beyond Presence",
@@ -118,7 +112,7 @@ const provider_t provider_beyond_presence = {
     .n_routes = COUNT(ROUTES),
     .verify = path_secret_verify,
     .normalise = normalise,
-    .reply = reply,
+    .reply = hook_reply_ok,
     .sign = path_secret_sign,
     .path_secret = path_secret_newest,
     .samples = BEYOND_PRESENCE_SAMPLES,

@@ -126,7 +126,7 @@ static bool put_seconds(buf_t *out, const cJSON *node)
 
 static bool put_time(buf_t *out, const cJSON *node)
 {
-    int64_t us = livekit_time_ns(node, "");
+    int64_t us = livekit_time_of_ns(node, "");
     char text[32];
 
     if (us != TIME_NONE)

@@ -31,8 +31,9 @@ typedef struct livekit_enum {
         .names = (const char *const[]){__VA_ARGS__}, .count = COUNT(((const char *const[]){__VA_ARGS__}))              \
     }
 str_t livekit_enum_name(const cJSON *message, const char *field, const livekit_enum_t *values);
-int64_t livekit_time_ns(const cJSON *message, const char *field); /* nanoseconds since 1970; 0 is unknown */
-str_t livekit_json_text(arena_t *a, str_t text);                  /* a text that is itself JSON; else absent */
+int64_t livekit_time_of_ns(const cJSON *message,
+                           const char *field);   /* of nanoseconds since 1970: µs; TIME_NONE for 0 */
+str_t livekit_json_text(arena_t *a, str_t text); /* a text that is itself JSON; else absent */
 
 /* room.c: what every event says about the call that its room is */
 void livekit_read_room(livekit_event_t *e);

@@ -20,7 +20,7 @@ str_t livekit_enum_name(const cJSON *message, const char *field, const livekit_e
     return json_str(node, "");
 }
 
-int64_t livekit_time_ns(const cJSON *message, const char *field)
+int64_t livekit_time_of_ns(const cJSON *message, const char *field)
 {
     int64_t ns;
 

@@ -100,12 +100,6 @@ static bool normalise(delivery_t *d, err_t *err)
     return true;
 }
 
-static void reply(delivery_t *d, hook_reply_t *out)
-{
-    (void)d;
-    *out = (hook_reply_t){200, STR("application/json"), STR("{\"status\":\"ok\"}")};
-}
-
 const provider_t provider_teli = {
     .name = "teli",
     .title = "Teli",
@@ -118,7 +112,7 @@ const provider_t provider_teli = {
     .verify = path_secret_verify,
     .redact = REDACT,
     .normalise = normalise,
-    .reply = reply,
+    .reply = hook_reply_ok,
     .sign = path_secret_sign,
     .path_secret = path_secret_newest,
     .samples = TELI_SAMPLES,

@@ -22,25 +22,25 @@ str_t vapi_role(str_t role)
 }
 
 /* What names a line, beside its call. */
-typedef struct line {
+typedef struct heard {
     str_t role, text, ms, hash;
-} line_t;
+} heard_t;
 
-static str_t event_key(const vapi_message_t *m, const line_t *l)
+static str_t event_key(const vapi_message_t *m, const heard_t *l)
 {
     const str_t parts[] = {STR("transcript:"), m->d->call_id, STR(":"), l->role, STR(":"), l->ms, STR(":"), l->hash};
 
     return arena_concat(m->d->arena, parts, COUNT(parts));
 }
 
-static str_t message_key(const vapi_message_t *m, const line_t *l)
+static str_t message_key(const vapi_message_t *m, const heard_t *l)
 {
     const str_t parts[] = {STR("live:"), l->role, STR(":"), l->ms, STR(":"), str_slice(l->hash, 0, 8)};
 
     return arena_concat(m->d->arena, parts, COUNT(parts));
 }
 
-static void line_facts(const vapi_message_t *m, const line_t *l, int64_t ms)
+static void line_facts(const vapi_message_t *m, const heard_t *l, int64_t ms)
 {
     version_t live = version_of(RANK_EVENT, 0);
     delivery_t *d = m->d;
@@ -59,7 +59,7 @@ static void line_facts(const vapi_message_t *m, const line_t *l, int64_t ms)
 
 void vapi_transcript(vapi_message_t *m)
 {
-    line_t l = {.role = vapi_role(json_str(m->root, "role")), .text = json_str(m->root, "transcript")};
+    heard_t l = {.role = vapi_role(json_str(m->root, "role")), .text = json_str(m->root, "transcript")};
     int64_t ms = m->d->occurred_us == TIME_NONE ? 0 : m->d->occurred_us / US_PER_MS;
     char digits[24], hex[32];
     uint8_t hash[32];

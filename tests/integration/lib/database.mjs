@@ -8,7 +8,7 @@ import {runHookline} from './hookline.mjs';
 /** Seconds and minutes are enough for a test; a query that hangs should fail it, not hold it. */
 const QUERY_MS = 60_000;
 
-export function testDatabaseUrl() {
+function testDatabaseUrl() {
     const url = process.env.TEST_DATABASE_URL;
     if (!url) throw new Error('TEST_DATABASE_URL is not set; run the tests by tests/run');
     return url;

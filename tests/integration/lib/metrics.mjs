@@ -12,7 +12,7 @@ export async function fetchMetrics(url) {
     return parseMetrics(reply.body);
 }
 
-export function parseMetrics(text) {
+function parseMetrics(text) {
     const samples = [];
     for (const line of text.split('\n')) {
         if (line === '' || line.startsWith('#')) continue;

@@ -107,6 +107,9 @@ typedef struct provider {
     bool (*verify)(const void *keys, const hook_request_t *r, arena_t *scratch, err_t *err);
 
     const char *const *redact; /* patterns of json_redact_key, NULL-terminated */
+    /* Headers that say something of a form's delivery which its parameters do not (lower case, NULL-terminated): they
+     * are added to the parameters, under these names, once the form is verified. NULL for none. */
+    const char *const *keep_headers;
 
     /* Fills the "as understood" part of d from d->root. False: ERR_UNKNOWN_SHAPE and why; it becomes a dead letter. */
     bool (*normalise)(delivery_t *d, err_t *err);

@@ -49,8 +49,8 @@ static bool add_one(secrets_t *list, str_t name, str_t text, const secret_use_t 
                        use->setting, SECRETS_MAX);
     if (use->in_path && !fits_a_path(text)) {
         err_set(err, ERR_CONFIG,
-                "%s: expected at least %d letters, digits, '-' or '_', as it becomes part of an address", use->setting,
-                LEAST_IN_PATH);
+                "%s: expected at least %d letters, digits, '-', '_', '.' or '~', as it becomes part of an address",
+                use->setting, LEAST_IN_PATH);
         return err_hint(err, "`openssl rand -hex 24` makes a good one");
     }
     if (use->signs) {

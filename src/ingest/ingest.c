@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "ingest/keyring.h"
+#include "ingest/route.h"
 #include "ingest/understand.h"
 
 #include <pthread.h>
@@ -119,38 +120,6 @@ bool ingest_provider_is_on(const ingest_t *in, const provider_t *p)
 
     keyring_release(in->keys);
     return on;
-}
-
-/* What follows a route's path: "/" and one segment, or nothing. */
-static str_t path_secret(const hook_route_t *route, str_t path)
-{
-    size_t len = str_from(route->path).len;
-
-    return path.len > len ? str_slice(path, len + 1, path.len) : STR_NONE;
-}
-
-static bool is_path_of(const hook_route_t *route, str_t path)
-{
-    str_t known = str_from(route->path);
-
-    if (str_eq(path, known))
-        return true;
-    return route->traits & ROUTE_SECRET && str_starts(path, known) && path.base[known.len] == '/' &&
-           str_find(path_secret(route, path), '/') == SIZE_MAX;
-}
-
-const hook_route_t *ingest_route(const ingest_t *in, str_t path, const provider_t **provider)
-{
-    (void)in;
-    for (size_t i = 0; i < PROVIDER_COUNT; i++) {
-        for (size_t j = 0; j < PROVIDERS[i]->n_routes; j++) {
-            if (is_path_of(&PROVIDERS[i]->routes[j], path)) {
-                *provider = PROVIDERS[i];
-                return &PROVIDERS[i]->routes[j];
-            }
-        }
-    }
-    return NULL;
 }
 
 ingest_port_t *ingest_port_new(ingest_t *in, void (*wake)(void *ctx), void *ctx)
@@ -332,16 +301,6 @@ static body_kind_t body_kind(const hook_request_t *r, str_t content_type)
     return 0;
 }
 
-static str_t path_of(const hook_request_t *r)
-{
-    return str_slice(r->target, 0, str_find(r->target, '?'));
-}
-
-static str_t query_of(const hook_request_t *r)
-{
-    return str_slice(r->target, path_of(r).len + 1, r->target.len);
-}
-
 static bool check_genuine(ingest_t *in, size_t index, const hook_route_t *route, body_kind_t kind,
                           hook_request_t *request, form_t *form, arena_t *arena, err_t *err)
 {
@@ -352,15 +311,39 @@ static bool check_genuine(ingest_t *in, size_t index, const hook_route_t *route,
         err_set(err, ERR_PROVIDER_OFF, "%s is off: no secret is set", PROVIDERS[index]->title);
     else if (!(route->bodies & (int)kind))
         err_set(err, ERR_MEDIA_TYPE, "a content type that %s does not send", PROVIDERS[index]->title);
-    else if (kind != BODY_JSON && !form_parse(arena, request->is_get ? query_of(request) : request->body, form, err))
+    else if (kind != BODY_JSON &&
+             !form_parse(arena, request->is_get ? route_query(request->target) : request->body, form, err))
         err->code = ERR_MALFORMED; /* the parameters are what is signed */
     else {
         request->form = kind == BODY_JSON ? NULL : form;
-        request->path_secret = path_secret(route, path_of(request));
+        request->path_secret = route_secret(route, request->target);
         genuine = PROVIDERS[index]->verify(keys, request, arena, err);
     }
     keyring_release(in->keys);
     return genuine;
+}
+
+/* What the provider wants to know beside the parameters. */
+static void add_headers(form_t *form, const provider_t *provider, const hook_request_t *r, arena_t *a)
+{
+    const char *const *names = provider->keep_headers;
+    size_t most = form->count;
+    form_pair_t *pairs;
+
+    for (size_t i = 0; names && names[i]; i++)
+        most += !str_is_empty(hook_header(r, names[i]));
+    if (most == form->count)
+        return;
+    pairs = arena_alloc(a, most * sizeof(*pairs));
+    if (form->count)
+        memcpy(pairs, form->pairs, form->count * sizeof(*pairs));
+    for (size_t i = 0; names[i]; i++) {
+        str_t value = hook_header(r, names[i]);
+
+        if (!str_is_empty(value))
+            pairs[form->count++] = (form_pair_t){str_from(names[i]), value};
+    }
+    form->pairs = pairs;
 }
 
 /* tried: what verify explained; absent while that is off. */
@@ -435,6 +418,8 @@ ingest_wait_t *ingest_take(ingest_port_t *port, const provider_t *provider, cons
     d->route = route->name;
     d->way = WAY_WEBHOOK;
     d->received_us = r.now_us;
+    if (r.form)
+        add_headers(&form, provider, &r, d->arena);
     understand(d, provider, r.body, r.form);
     if (d->error.base)
         note_dead_letter(in, index, d, request_id);

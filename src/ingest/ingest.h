@@ -35,10 +35,6 @@ void ingest_port_drain(ingest_port_t *port);                   /* answers what i
 void ingest_port_expire(ingest_port_t *port, int64_t mono_us); /* answers 503 where the commit deadline has passed */
 size_t ingest_port_pending(const ingest_port_t *port);         /* deliveries given to the sink and not back yet */
 
-/* Looks up a route by its path (without the query): exact, or with one segment more where the route has ROUTE_SECRET.
- * NULL: no provider has it. */
-const hook_route_t *ingest_route(const ingest_t *in, str_t path, const provider_t **provider);
-
 typedef struct ingest_answer {
     int status;
     str_t content_type; /* absent with an empty body */

@@ -134,6 +134,15 @@ export default {
             ],
         },
         {
+            name: 'a known type without its data',
+            fixtures: ['call.ended.no-data.json', 'message.no-content.json', 'message.unknown-role.json'],
+            dead: true,
+            fields: [
+                ['type', 'call_events.event_type'],
+                ['**', 'payload', 'a dead letter: what it should tell would be missing, and nobody would know'],
+            ],
+        },
+        {
             name: 'any other type',
             fixtures: ['other.json'],
             fields: [

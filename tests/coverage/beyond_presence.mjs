@@ -3,7 +3,7 @@
 
 const files = (...names) => names.map((name) => `webhook.${name}.json`);
 
-const SENDERS = {user: 'user', agent: 'assistant', ai: 'assistant', assistant: 'assistant', moderator: null};
+const SENDERS = {user: 'user', agent: 'assistant', ai: 'assistant', assistant: 'assistant', bot: 'assistant', moderator: null};
 
 // ---- what any event may have ----
 
@@ -48,6 +48,7 @@ export default {
                 'message.with-call-data-times',
                 'message.after-call-ended',
                 'message.call-over',
+                'message.bot',
             ),
             fields: [
                 ...ABOUT_THE_CALL,
@@ -62,12 +63,12 @@ export default {
             ],
         },
         {
-            name: 'message, of another sender',
-            fixtures: files('message.unknown-sender'),
+            name: 'message, of another sender or without a text',
+            fixtures: files('message.unknown-sender', 'message.without-text', 'message.text-only'),
+            dead: true,
             fields: [
-                ...ABOUT_THE_CALL,
-                ['message.sent_at', 'call_events.occurred_at', 'time'],
-                ['message.**', 'payload', 'neither the visitor nor the avatar: no line of the conversation'],
+                ['event_type', 'call_events.event_type'],
+                ['**', 'payload', 'a dead letter: the line would be missing, and nobody would know'],
             ],
         },
         {

@@ -59,7 +59,7 @@ const withoutSecrets = (attributes) =>
     Object.fromEntries(
         Object.entries(attributes).map(([key, value]) => [
             key,
-            /(token|secret|password|authorization)$/.test(key) ? '[redacted]' : value,
+            /(token|secret|password|authorization|api[-_]?key)$/i.test(key) ? '[redacted]' : value,
         ]),
     );
 
@@ -77,6 +77,8 @@ const GUEST = [
     ['participant.joinedAt', 'call_participants.joined_at', unless('joinedAtMs'), 'where there is no joinedAtMs'],
     ['participant.attributes.*token', 'redacted', 'an application may have put one there'],
     ['participant.attributes.*authorization', 'redacted', 'a SIP header by which a telephone exchange proves itself'],
+    ['participant.attributes.*api-key', 'redacted', 'a SIP header by which a telephone exchange proves itself'],
+    ['participant.attributes.*api_key', 'redacted', 'an application may have put one there'],
     ['participant.attributes', 'call_participants.attributes', withoutSecrets, 'but for secrets'],
     ['participant.kindDetails[]', 'payload', 'kind tells a person from a machine'],
     ['participant.metadata', 'payload', "the application's own text"],
@@ -291,7 +293,11 @@ export default {
         },
         {
             name: 'participant_joined, by telephone, inbound',
-            fixtures: files('participant_joined_sip_inbound', 'participant_joined_sip_other_carrier'),
+            fixtures: files(
+                'participant_joined_sip_inbound',
+                'participant_joined_sip_other_carrier',
+                'participant_joined_sip_headers',
+            ),
             fields: INBOUND,
         },
         {
@@ -366,6 +372,15 @@ export default {
             name: 'agent_job_started, agent_job_ended',
             fixtures: files('agent_job_started', 'agent_job_ended', 'agent_job_ended_failed'),
             fields: JOB,
+        },
+        {
+            name: 'room_…, participant_…, without the sid',
+            fixtures: files('room_started_without_sid', 'participant_joined_without_sid'),
+            dead: true,
+            fields: [
+                ['event', 'call_events.event_type'],
+                ['**', 'payload', 'a dead letter: nothing says what it is about'],
+            ],
         },
         {
             name: 'any other event',

@@ -66,6 +66,7 @@ const CALL = [
     ['ParentCallSid', 'voice_calls.parent_call_sid'],
     ['AnsweredBy', 'voice_calls.answered_by'],
     ['CallToken', 'redacted', "lets its holder place calls in the caller's name"],
+    ['i-twilio-idempotency-token', 'payload', 'a header; tells two equal answers to <Gather> apart, by the event key'],
     ['Caller', 'payload', 'the same as From'],
     ['Called', 'payload', 'the same as To'],
     ['ApiVersion', 'payload', "the version of Twilio's API, not of the call"],
@@ -309,7 +310,7 @@ export default {
         },
         {
             name: '<Gather> action',
-            fixtures: ['gather-speech-result.form', 'gather-dtmf-result.form', 'gather-empty-result.form'],
+            fixtures: ['gather-speech-result.form', 'gather-dtmf-result.form', 'gather-dtmf-result-idempotency-token.form', 'gather-empty-result.form'],
             fields: [
                 ...CALL,
                 ['SpeechResult', 'voice_messages.content'],

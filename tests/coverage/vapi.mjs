@@ -14,6 +14,7 @@ const OF_REPORT = 'the report brings it again, and there it goes to voice_calls.
 const NO_CALL = 'a text chat is no call: only the event is kept';
 const TOOLS = "the assistant's work, not its words";
 const NOT_A_STAGE = 'deletion-failed is no stage of a call, and moves none; what was before was told before';
+const STATIC = "what the tool's server is given whatever the model says, often a key";
 const SIGNED_LINK = 'whoever has the link can hear the call';
 
 // ---- the call that every message carries ----
@@ -127,6 +128,10 @@ const ASSISTANT = [
     ['message.assistant.name', 'voice_calls.agent_name'],
     ['message.*ssistant.server.headers.*', 'redacted', 'headers of a server prove who calls it'],
     ['message.*ssistant.credentials', 'redacted', "the customer's own keys"],
+    ['message.*ssistant.model.tools[].parameters[].value', 'redacted', STATIC],
+    ['message.*ssistant.model.tools:append[].parameters[].value', 'redacted', STATIC],
+    ['message.*ssistant.metadata.*api_key', 'redacted', "the customer's own keys"],
+    ['message.*ssistant.metadata.*api-key', 'redacted', "the customer's own keys"],
     ['message.*ssistant.**', 'payload', CONFIGURATION],
 ];
 /** What a call is called elsewhere: taken from the report. */
@@ -325,6 +330,7 @@ const kept = (name, fixtures, fields, why) =>
 const TOOL_CALLS = [
     ['message.toolCall*[].**', 'payload', TOOLS],
     ['message.toolWithToolCallList[].server.headers.*', 'redacted', 'headers of a server prove who calls it'],
+    ['message.toolWithToolCallList[].parameters[].value', 'redacted', STATIC],
     ['message.toolWithToolCallList[].**', 'payload', CONFIGURATION],
 ];
 const STATUS_UPDATE = [
@@ -474,6 +480,7 @@ export default {
                 'tool-calls.arguments-as-object',
                 'tool-calls.arguments-as-string',
                 'tool-calls.flat-shape-two-calls',
+                'tool-calls.static-parameters',
             ],
             ...TOOL_CALLS,
         ),

@@ -93,11 +93,26 @@ describe('twilio', () => {
         assert.equal(callback.body, '');
     });
 
+    test('the same key pressed twice is two events; a repeated request is one', async () => {
+        const params = {CallSid: `CA${'7'.repeat(32)}`, AccountSid: SECRETS.TWILIO_ACCOUNT_SID, Digits: '1', CallStatus: 'in-progress'};
+        for (const token of ['first-menu', 'first-menu', 'second-menu']) {
+            const signed = signTwilio(params);
+            signed.headers['I-Twilio-Idempotency-Token'] = token;
+            assert.equal((await send(hookline.url, signed)).status, 200);
+        }
+        assert.equal((await database.rows(EVENTS_OF, ['twilio', params.CallSid])).length, 2);
+        const said = await database.rows(
+            'SELECT m.content FROM voice_messages m JOIN voice_calls c ON c.id = m.call_id WHERE c.provider_call_id = $1',
+            [params.CallSid],
+        );
+        assert.deepEqual(said, [{content: '1'}, {content: '1'}]);
+    });
+
     test('a JSON body is verified by bodySHA256', async () => {
         const body = JSON.stringify({
             event_type: 'voice_intelligence_transcript_available',
             transcript_sid: 'GT1',
-            account_sid: 'AC1',
+            account_sid: SECRETS.TWILIO_ACCOUNT_SID,
         });
         const before = await countRows();
         const reply = await send(hookline.url, signTwilioJson(body));

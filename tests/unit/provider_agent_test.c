@@ -278,6 +278,35 @@ static void test_without_a_call_it_is_a_dead_letter(void **state)
     }
 }
 
+static void test_what_has_no_data_or_no_line_is_a_dead_letter(void **state)
+{
+    static const struct {
+        const char *body, *told;
+    } CASES[] = {
+        {"{\"data\":{\"call_id\":\"c\"}}", "type"},
+        {"{\"type\":7,\"data\":{\"call_id\":\"c\"}}", "type"},
+        {"{\"type\":\"call.started\",\"call_id\":\"c\"}", "an object at data"},
+        {"{\"type\":\"call.ended\",\"call_id\":\"c\",\"data\":[]}", "an object at data"},
+        {"{\"type\":\"message\",\"call_id\":\"c\",\"id\":\"m\",\"role\":\"user\",\"content\":\"x\",\"data\":\"x\"}",
+         "an object at data"},
+        {"{\"type\":\"message\",\"data\":{\"call_id\":\"c\"}}", "role"},
+        {"{\"type\":\"message\",\"data\":{\"call_id\":\"c\",\"role\":\"tool\",\"content\":\"x\"}}", "role"},
+        {"{\"type\":\"message\",\"data\":{\"call_id\":\"c\",\"role\":\"user\"}}", "content"},
+        {"{\"type\":\"message\",\"data\":{\"call_id\":\"c\",\"role\":\"user\",\"content\":7}}", "content"},
+        {"{\"type\":\"transcript.item\",\"room\":{\"sid\":\"RM_1\"}}", "role"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        delivery_t *d = deliver_text(CASES[i].body);
+
+        assert_true(holds(d->error, "expected "));
+        assert_true(holds(d->error, CASES[i].told));
+        assert_null(d->facts.first);
+        delivery_free(d);
+    }
+}
+
 static void test_other_types_are_kept_as_they_are(void **state)
 {
     delivery_t *d = deliver_text("{\"type\":\"agent.heartbeat\",\"data\":{\"worker\":1}}");
@@ -421,10 +450,8 @@ static void test_times_and_tokens_are_read_in_each_form(void **state)
 static void test_odd_types_never_break(void **state)
 {
     static const char *const BODIES[] = {
-        "{\"type\":\"message\",\"data\":{\"call_id\":\"c\"}}",
         "{\"type\":\"message\",\"data\":{\"call_id\":\"c\",\"message\":[],\"item\":7,\"content\":[7,null,{}],"
         "\"role\":\"user\"}}",
-        "{\"type\":\"message\",\"data\":{\"call_id\":\"c\",\"role\":\"tool\",\"content\":\"x\"}}",
         "{\"type\":\"transcript.item\",\"room\":{\"sid\":\"RM_1\"},\"item\":{\"type\":\"function_call\",\"id\":\"f\","
         "\"role\":\"user\",\"content\":\"x\"}}",
         "{\"type\":\"call.ended\",\"data\":{\"call_id\":\"c\",\"messages\":{\"role\":\"user\"},\"cost\":\"7\"}}",
@@ -458,6 +485,7 @@ int main(void)
         provider_test(test_settings_that_cannot_work_are_refused),
         provider_test(test_a_call_is_named_in_every_way_of_the_contract),
         provider_test(test_without_a_call_it_is_a_dead_letter),
+        provider_test(test_what_has_no_data_or_no_line_is_a_dead_letter),
         provider_test(test_other_types_are_kept_as_they_are),
         provider_test(test_an_own_call_is_the_same_in_any_order),
         provider_test(test_of_anothers_call_only_the_lines_rank),

@@ -78,6 +78,7 @@ static void test_secrets_that_cannot_stand_in_a_path_are_refused(void **state)
         assert_int_equal(err.code, ERR_CONFIG);
         assert_non_null(strstr(err.detail, "BEY_WEBHOOK_SECRET"));
         assert_null(strstr(err.detail, BAD[i]));
+        assert_non_null(strstr(err.detail, "letters, digits, '-', '_', '.' or '~'")); /* all that are let in */
     }
     assert_null(keys_or_null(P, SETTINGS({"BEY_WEBHOOK_SECRET", " , "}), &err));
     assert_int_equal(err.code, ERR_NONE);
@@ -136,6 +137,62 @@ static void test_a_line_is_named_by_what_was_said_when(void **state)
     delivery_free(offset);
     delivery_free(later);
     delivery_free(user);
+}
+
+static void test_a_line_that_cannot_be_read_is_a_dead_letter(void **state)
+{
+    static const struct {
+        const char *message, *told;
+    } CASES[] = {
+        {"\"Hi\"", "message.message"},
+        {"null", "message.message"},
+        {"[\"Hi\"]", "message.message"},
+        {"{\"sender\":\"user\"}", "message.message"},
+        {"{\"sender\":\"user\",\"message\":7}", "message.message"},
+        {"{\"sender\":\"moderator\",\"message\":\"Hi\"}", "message.sender"},
+        {"{\"message\":\"Hi\"}", "message.sender"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        delivery_t *d = deliver_text(
+            arena_printf(test_arena, "{\"event_type\":\"message\",\"call_id\":\"c\",\"message\":%s}", CASES[i].message)
+                .base);
+
+        assert_true(holds(d->error, "expected "));
+        assert_true(holds(d->error, CASES[i].told));
+        assert_null(d->facts.first);
+        delivery_free(d);
+    }
+}
+
+static void test_nothing_said_is_no_line(void **state)
+{
+    delivery_t *d = deliver_text("{\"event_type\":\"message\",\"call_id\":\"c\",\"message\":{\"sender\":\"user\","
+                                 "\"message\":\"\",\"sent_at\":\"2026-08-12T09:30:12Z\"}}");
+
+    (void)state;
+    assert_absent(d->error);
+    assert_int_equal(count_rows(&d->facts, FACT_MESSAGE), 0);
+    assert_int_equal(count_rows(&d->facts, FACT_CALL), 1);
+    delivery_free(d);
+}
+
+static void test_every_word_for_the_assistant_is_known(void **state)
+{
+    static const char *const WORDS[] = {"agent", "ai", "assistant", "bot"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(WORDS); i++) {
+        delivery_t *d = deliver_text(arena_printf(test_arena,
+                                                  "{\"event_type\":\"message\",\"call_id\":\"c\",\"message\":"
+                                                  "{\"sender\":\"%s\",\"message\":\"Hi\"}}",
+                                                  WORDS[i])
+                                         .base);
+
+        ASSERT_CELLS(find_row(&d->facts, FACT_MESSAGE, NULL), {MESSAGE_ROLE, "assistant"}, {MESSAGE_CONTENT, "Hi"});
+        delivery_free(d);
+    }
 }
 
 static void test_a_report_is_named_by_its_content(void **state)
@@ -248,7 +305,7 @@ static void test_odd_types_never_break(void **state)
         {"{\"event_type\":7}", true},
         {"{\"event_type\":\"message\",\"message\":\"text\"}", true},
         {"{\"event_type\":\"call_ended\",\"call_id\":5}", true},
-        {"{\"event_type\":\"message\",\"call_id\":\"c\",\"message\":\"text\",\"call_data\":[]}", false},
+        {"{\"event_type\":\"message\",\"call_id\":\"c\",\"message\":\"text\",\"call_data\":[]}", true},
         {"{\"event_type\":\"message\",\"call_id\":\"c\",\"message\":{\"sender\":\"user\",\"message\":\"x\"}}", false},
         {"{\"event_type\":\"call_ended\",\"call_id\":\"c\",\"messages\":{\"a\":{\"sent_at\":1}},\"evaluation\":[1]}",
          false},
@@ -280,6 +337,9 @@ int main(void)
         provider_test(test_every_answer_is_200_ok),
         provider_test(test_the_test_event_is_counted_only),
         provider_test(test_a_line_is_named_by_what_was_said_when),
+        provider_test(test_a_line_that_cannot_be_read_is_a_dead_letter),
+        provider_test(test_nothing_said_is_no_line),
+        provider_test(test_every_word_for_the_assistant_is_known),
         provider_test(test_a_report_is_named_by_its_content),
         provider_test(test_a_call_is_the_same_in_any_order),
         provider_test(test_a_longer_list_replaces_a_shorter_one),

@@ -235,6 +235,7 @@ static const struct {
     {"participant_joined_agent", "participant_joined:PA_agt3RsTuVwXy", ROOM, "ACTIVE", true},
     {"participant_joined_hidden", "participant_joined:PA_hIdDeN000001", FULL, "ACTIVE", true},
     {"participant_joined_ingress", "participant_joined:PA_iNgReSs00001", FULL, "ACTIVE", true},
+    {"participant_joined_sip_headers", "participant_joined:PA_sIpHeAdErS01", "RM_sIpHeAdErS01", "active", true},
     {"participant_joined_sip_inbound", "participant_joined:PA_sip7JkLmNoPq", ROOM, "active", true},
     {"participant_joined_sip_other_carrier", "participant_joined:PA_tElNyX0000001", FULL, "automation", true},
     {"participant_joined_sip_outbound", "participant_joined:PA_out5TgBnHyUj", "RM_oUtB0undR00m", "dialing", true},
@@ -309,6 +310,21 @@ static void test_secrets_are_redacted(void **state)
         delivery_free(d);
     }
     assert_true(redacted > 20);
+}
+
+static void test_keys_in_attributes_are_redacted(void **state)
+{
+    delivery_t *d =
+        deliver(P, "events", BODY_JSON,
+                STR("{\"event\":\"participant_joined\",\"room\":{\"sid\":\"RM_1\"},\"participant\":{\"sid\":\"PA_1\","
+                    "\"kind\":\"SIP\",\"attributes\":{\"sip.h.x-api-key\":\"gone\",\"api_key\":\"gone\",\"apiKey\":"
+                    "\"gone\",\"sip.h.x-key-of-piano\":\"kept\"}}}"));
+
+    (void)state;
+    assert_false(holds(d->payload, "gone"));
+    assert_true(holds(d->payload, "kept"));
+    assert_false(holds(find_row(&d->facts, FACT_PARTICIPANT, NULL)->cells[PARTICIPANT_ATTRIBUTES].text, "gone"));
+    delivery_free(d);
 }
 
 static void test_names_of_signing_keys_are_no_secret(void **state)
@@ -780,14 +796,37 @@ static void test_jobs_tell_of_the_agent(void **state)
     delivery_free(failed);
 }
 
+static void test_rooms_and_participants_without_a_sid_are_dead_letters(void **state)
+{
+    static const struct {
+        const char *body, *told;
+    } CASES[] = {
+        {"{\"event\":\"room_started\"}", "room.sid"},
+        {"{\"event\":\"room_started\",\"room\":{\"name\":\"n\"}}", "room.sid"},
+        {"{\"event\":\"room_finished\",\"room\":{\"sid\":\"\"}}", "room.sid"},
+        {"{\"event\":\"room_finished\",\"room\":[],\"createdAt\":1e300}", "room.sid"},
+        {"{\"event\":\"participant_joined\",\"room\":{\"name\":\"n\"},\"participant\":{\"sid\":\"PA_1\"}}", "room.sid"},
+        {"{\"event\":\"participant_joined\",\"room\":{\"sid\":\"RM_1\"}}", "participant.sid"},
+        {"{\"event\":\"participant_left\",\"room\":{\"sid\":\"RM_1\"},\"participant\":[1]}", "participant.sid"},
+        {"{\"event\":\"participant_connection_aborted\",\"room\":{\"sid\":\"RM_1\"},\"participant\":{\"sid\":7}}",
+         "participant.sid"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        delivery_t *d = deliver(P, "events", BODY_JSON, str_from(CASES[i].body));
+
+        assert_true(holds(d->error, "expected a text at "));
+        assert_true(holds(d->error, CASES[i].told));
+        assert_null(d->facts.first);
+        assert_int_equal(reply_to(P, d).status, 200);
+        delivery_free(d);
+    }
+}
+
 static void test_what_has_no_sid_makes_no_call(void **state)
 {
     static const char *const BODIES[] = {
-        "{\"event\":\"room_started\",\"room\":{\"name\":\"n\"}}",
-        "{\"event\":\"room_finished\",\"room\":{\"name\":\"n\"}}",
-        "{\"event\":\"participant_joined\",\"room\":{\"name\":\"n\"},\"participant\":{\"sid\":\"PA_1\"}}",
-        "{\"event\":\"participant_left\",\"room\":{\"name\":\"n\"},\"participant\":{\"sid\":\"PA_1\"}}",
-        "{\"event\":\"participant_connection_aborted\",\"participant\":{\"sid\":\"PA_1\"}}",
         "{\"event\":\"track_published\",\"room\":{\"name\":\"n\"},\"track\":{\"sid\":\"TR_1\"}}",
         "{\"event\":\"egress_ended\",\"egressInfo\":{\"roomName\":\"n\",\"status\":\"EGRESS_COMPLETE\"}}",
         "{\"event\":\"ingress_started\",\"room\":{\"name\":\"n\"},\"ingressInfo\":{\"ingressId\":\"IN_1\"}}",
@@ -900,15 +939,14 @@ static void test_an_egress_without_its_object_tells_nothing(void **state)
 static void test_odd_types_never_break(void **state)
 {
     static const char *const BODIES[] = {
-        "{\"event\":\"participant_joined\"}",
-        "{\"event\":\"participant_left\",\"room\":{\"sid\":\"RM_1\"},\"participant\":[1]}",
         "{\"event\":\"participant_joined\",\"room\":{\"sid\":\"RM_1\"},\"participant\":{\"kind\":-1,\"attributes\":[1],"
         "\"sid\":\"PA_1\",\"disconnectReason\":99,\"joinedAtMs\":\"x\"}}",
-        "{\"event\":\"participant_joined\",\"room\":{\"sid\":\"RM_1\"},\"participant\":{\"kind\":5,\"attributes\":"
+        "{\"event\":\"participant_joined\",\"room\":{\"sid\":\"RM_1\"},\"participant\":{\"sid\":\"PA_1\",\"kind\":5,"
+        "\"attributes\":"
         "{\"sip.phoneNumber\":7}}}",
-        "{\"event\":\"room_finished\",\"room\":[],\"createdAt\":1e300}",
-        "{\"event\":\"participant_joined\",\"room\":{\"sid\":\"RM_1\"},\"participant\":{\"kind\":3,\"attributes\":[1]}"
-        "}",
+        "{\"event\":\"room_finished\",\"room\":{\"sid\":\"RM_1\"},\"createdAt\":1e300}",
+        "{\"event\":\"participant_joined\",\"room\":{\"sid\":\"RM_1\"},\"participant\":{\"sid\":\"PA_1\",\"kind\":3,"
+        "\"attributes\":[1]}}",
         "{\"event\":\"participant_left\",\"room\":{\"sid\":\"RM_1\"},\"participant\":{\"sid\":\"PA_1\",\"kind\":4,"
         "\"attributes\":[{\"lk.agent.name\":1}]}}",
         "{\"event\":\"egress_ended\",\"egressInfo\":{\"roomId\":\"RM_1\",\"status\":-1,\"fileResults\":[7,null,{"
@@ -942,6 +980,7 @@ int main(void)
         provider_test(test_what_we_sign_we_accept),
         provider_test(test_every_event_has_its_key_and_call),
         provider_test(test_secrets_are_redacted),
+        provider_test(test_keys_in_attributes_are_redacted),
         provider_test(test_names_of_signing_keys_are_no_secret),
         provider_test(test_new_events_are_stored_and_strangers_dead_letters),
         provider_test(test_scenarios_give_the_expected_rows_in_any_order),
@@ -959,6 +998,7 @@ int main(void)
         provider_test(test_a_recording_goes_on_until_it_has_ended),
         provider_test(test_an_update_that_says_nothing_new_is_the_same_event),
         provider_test(test_jobs_tell_of_the_agent),
+        provider_test(test_rooms_and_participants_without_a_sid_are_dead_letters),
         provider_test(test_what_has_no_sid_makes_no_call),
         provider_test(test_kinds_say_who_has_a_stay),
         provider_test(test_attributes_of_a_web_guest_are_not_those_of_a_telephone),

@@ -68,6 +68,7 @@ static void test_what_names_no_call_is_a_dead_letter(void **state)
         delivery_t *d = deliver_text(BODIES[i]);
 
         assert_non_null(d->error.base);
+        assert_int_equal(holds(d->error, "call.call_id, call_id, callId or call.id"), i != COUNT(BODIES) - 1);
         assert_int_equal(reply_to(P, d).status, 200);
         delivery_free(d);
     }

@@ -178,7 +178,7 @@ static void try_other_secrets(const void *keys, signed_request_t *s)
 
     (void)keys;
     assert_refused(P, another, &s->request, ERR_SIGNATURE);
-    if (s->request.form) /* a JSON body is not parsed before it is proven: the token is all that is asked for */
+    if (s->request.form || holds(s->request.body, OUR)) /* not every JSON body names an account */
         assert_refused(P, others, &s->request, ERR_SIGNATURE);
     else
         assert_genuine(P, others, &s->request);
@@ -511,6 +511,109 @@ static void test_json_body_may_be_of_any_account_that_has_a_token(void **state)
     P->keys_free(none);
 }
 
+/* Signed with the first token of `signer`, which need not be what `keys` are. */
+static err_code_t verdict_of_signed(const void *keys, const test_setting_t *signer, body_kind_t kind, str_t body)
+{
+    void *theirs = keys_of(P, signer);
+    str_t query = P->query(kind, body, test_arena);
+    str_t url = arena_printf(test_arena, "https://calls.example.com/webhooks/twilio%s" STR_FMT,
+                             str_is_empty(query) ? "" : "?", STR_ARG(query));
+    header_t headers[HOOK_MAX_SIGNED];
+    signed_request_t s;
+
+    P->sign(theirs, url, kind, body, 0, test_arena, headers);
+    P->keys_free(theirs);
+    init_request(&s, url, headers[0].value);
+    s.request.body = body;
+    if (kind == BODY_FORM)
+        read_form(&s, body);
+    return verdict_of(P, keys, &s.request);
+}
+
+static void test_a_form_names_its_account_where_there_are_several(void **state)
+{
+    static const struct {
+        const char *form;
+        bool one, several, any; /* let in where this account's token is the only one, one of two, beside any other's */
+    } CASES[] = {
+        {"CallSid=CA1", true, false, false},
+        {"CallSid=CA1&AccountSid=", true, false, false},
+        {"CallSid=CA1&AccountSid=AC2", true, true, true},
+        {"customer_key=CA1&account_sid=AC2", true, true, true},
+        {"CallSid=CA1&AccountSid=AC1", false, false, false},
+        {"customer_key=CA1&account_sid=AC1", false, false, false},
+        {"CallSid=CA1&AccountSid=AC3", false, false, false},
+    };
+    const test_setting_t *two = SETTINGS({"TWILIO_ACCOUNTS", "AC2:tok2"});
+    void *one = keys_of(P, two);
+    void *several = keys_of(
+        P, SETTINGS({"TWILIO_ACCOUNT_SID", "AC1"}, {"TWILIO_AUTH_TOKEN", "tok1"}, {"TWILIO_ACCOUNTS", "AC2:tok2"}));
+    void *any = keys_of(P, SETTINGS({"TWILIO_AUTH_TOKEN", "tok1"}, {"TWILIO_ACCOUNTS", "AC2:tok2"}));
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        str_t form = str_from(CASES[i].form);
+
+        assert_int_equal(verdict_of_signed(one, two, BODY_FORM, form), CASES[i].one ? ERR_NONE : ERR_SIGNATURE);
+        assert_int_equal(verdict_of_signed(several, two, BODY_FORM, form), CASES[i].several ? ERR_NONE : ERR_SIGNATURE);
+        assert_int_equal(verdict_of_signed(any, two, BODY_FORM, form), CASES[i].any ? ERR_NONE : ERR_SIGNATURE);
+        /* the token of any account proves all */
+        assert_int_equal(verdict_of_signed(any, SETTINGS({"TWILIO_AUTH_TOKEN", "tok1"}), BODY_FORM, form), ERR_NONE);
+    }
+    P->keys_free(one);
+    P->keys_free(several);
+    P->keys_free(any);
+}
+
+static void test_a_form_of_no_account_is_refused_with_a_reason(void **state)
+{
+    void *several = keys_of(P, SETTINGS({"TWILIO_ACCOUNTS", "AC1:tok1,AC2:tok2"}));
+    signed_request_t s;
+    err_t err;
+
+    (void)state;
+    init_request(&s, STR("https://calls.example.com/webhooks/twilio"), STR("+HGCA+Y8Dpbqf3xsM+noOyyI9uw="));
+    read_form(&s, STR("CallSid=CA1"));
+    err = refusal_of(several, &s.request);
+    assert_non_null(strstr(err.detail, "expected an AccountSid, as tokens of 2 accounts are set"));
+    assert_true(err.hint[0]);
+    P->keys_free(several);
+}
+
+static void test_a_json_body_names_no_other_account_than_its_token(void **state)
+{
+    static const struct {
+        const char *json;
+        bool genuine;
+    } CASES[] = {
+        {"{\"AccountSid\":\"AC1\"}", false},
+        {"{\"account_sid\":\"AC1\"}", false},
+        {"{\"accountSid\":\"AC1\"}", false},
+        {"{\"AccountSid\":\"AC2\",\"account_sid\":\"AC1\"}", false},
+        {"{\"AccountSid\":\"AC2\",\"AccountSid\":\"AC1\"}", false}, /* the last is what will be read */
+        {"{\"AccountSid\":\"AC1\",\"AccountSid\\u0000\":\"AC2\"}", false},
+        {"{\"AccountSid\":\"AC3\"}", false},
+        {"{\"AccountSid\":\"AC2\",\"account_sid\":\"AC2\"}", true},
+        {"{\"transcript_sid\":\"GT1\"}", true},
+        {"[{\"AccountSid\":\"AC2\"}]", true},
+        {"not JSON", true}, /* AC2's dead letter */
+    };
+    const test_setting_t *two = SETTINGS({"TWILIO_ACCOUNTS", "AC2:tok2"});
+    void *several = keys_of(
+        P, SETTINGS({"TWILIO_ACCOUNT_SID", "AC1"}, {"TWILIO_AUTH_TOKEN", "tok1"}, {"TWILIO_ACCOUNTS", "AC2:tok2"}));
+    void *any = keys_of(P, SETTINGS({"TWILIO_AUTH_TOKEN", "tok2"}));
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        str_t json = str_from(CASES[i].json);
+
+        assert_int_equal(verdict_of_signed(several, two, BODY_JSON, json), CASES[i].genuine ? ERR_NONE : ERR_SIGNATURE);
+        assert_int_equal(verdict_of_signed(any, two, BODY_JSON, json), ERR_NONE);
+    }
+    P->keys_free(several);
+    P->keys_free(any);
+}
+
 static void test_accounts_that_cannot_be_right_are_named(void **state)
 {
     static const struct {
@@ -620,6 +723,9 @@ int main(void)
         provider_test(test_token_is_chosen_by_account),
         provider_test(test_a_token_of_no_account_goes_for_all_beside_those_of_others),
         provider_test(test_json_body_may_be_of_any_account_that_has_a_token),
+        provider_test(test_a_form_names_its_account_where_there_are_several),
+        provider_test(test_a_form_of_no_account_is_refused_with_a_reason),
+        provider_test(test_a_json_body_names_no_other_account_than_its_token),
         provider_test(test_accounts_that_cannot_be_right_are_named),
         provider_test(test_json_body_needs_its_hash_in_the_address),
         provider_test(test_what_we_sign_we_accept),

@@ -195,6 +195,68 @@ static void test_voice_key_knows_the_parameters_but_not_their_order(void **state
     delivery_free(c);
 }
 
+static str_t key_of(const char *route, const char *body, const char *token)
+{
+    str_t form = arena_printf(test_arena, "CallSid=CA1&AccountSid=AC1&%s%s%s", body,
+                              token ? "&i-twilio-idempotency-token=" : "", token ? token : "");
+    delivery_t *d = deliver(P, route, BODY_FORM, form);
+    str_t key = arena_dup(test_arena, d->event_key);
+
+    assert_absent(d->error);
+    assert_int_equal(holds(d->payload, "\"i-twilio-idempotency-token\":\"T1\""), token && strcmp(token, "T1") == 0);
+    delivery_free(d);
+    return key;
+}
+
+static void test_only_what_was_gathered_is_named_by_the_idempotency_token_too(void **state)
+{
+    static const struct {
+        const char *route, *body;
+        bool by_token;
+    } CASES[] = {
+        {"events", "CallStatus=in-progress&Digits=1", true},
+        {"voice", "CallStatus=in-progress&Digits=1", true},
+        {"events", "CallStatus=in-progress&SpeechResult=yes", true},
+        {"events", "CallStatus=in-progress&RecordingUrl=https://x", false},
+        {"events", "CallStatus=in-progress&ErrorUrl=https://x", false},
+        {"voice", "CallStatus=ringing", false},
+        {"events", "CallStatus=in-progress", false},
+        {"events", "CallStatus=ringing&SequenceNumber=1", false},
+        {"events", "Something=1", false},
+        {"events", "TranscriptionSid=GT1&TranscriptionEvent=transcription-error", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        str_t without = key_of(CASES[i].route, CASES[i].body, NULL);
+        str_t first = key_of(CASES[i].route, CASES[i].body, "T1"), again = key_of(CASES[i].route, CASES[i].body, "T1");
+        str_t second = key_of(CASES[i].route, CASES[i].body, "T2");
+
+        assert_true(str_eq(first, again));
+        assert_int_equal(str_eq(first, second), !CASES[i].by_token);
+        assert_int_equal(str_eq(first, without), !CASES[i].by_token);
+    }
+    assert_string_equal(P->keep_headers[0], "i-twilio-idempotency-token");
+    assert_null(P->keep_headers[1]);
+}
+
+#define PRESSED "CallSid=CA1&AccountSid=AC1&CallStatus=in-progress&Digits=1&i-twilio-idempotency-token="
+
+static void test_the_same_key_pressed_twice_is_two_lines(void **state)
+{
+    delivery_t *d[] = {deliver(P, "events", BODY_FORM, STR(PRESSED "T1")),
+                       deliver(P, "events", BODY_FORM, STR(PRESSED "T2")),
+                       deliver(P, "events", BODY_FORM, STR(PRESSED "T1"))};
+    facts_t rows;
+
+    (void)state;
+    facts_init(&rows, test_arena);
+    for (size_t i = 0; i < COUNT(d); i++)
+        merge_into(&rows, &d[i]->facts);
+    assert_int_equal(count_rows(&rows, FACT_MESSAGE), 2);
+    free_all(d, COUNT(d));
+}
+
 /* ---- recordings ---- */
 
 #define RECORDINGS "https://api.twilio.com/2010-04-01/Accounts/" OUR "/Recordings/"
@@ -700,6 +762,8 @@ int main(void)
         provider_test(test_child_leg_names_its_parent),
         provider_test(test_voice_fetch_of_a_withheld_number),
         provider_test(test_voice_key_knows_the_parameters_but_not_their_order),
+        provider_test(test_only_what_was_gathered_is_named_by_the_idempotency_token_too),
+        provider_test(test_the_same_key_pressed_twice_is_two_lines),
         provider_test(test_a_recording_is_what_its_own_last_callback_says),
         provider_test(test_a_recording_that_is_absent_or_not_ready_has_no_address),
         provider_test(test_of_two_recordings_the_later_that_is_there_counts),

@@ -151,6 +151,28 @@ static void test_redaction_spares_the_conversation(void **state)
     delivery_free(d);
 }
 
+static void test_what_a_tool_is_made_with_is_redacted_and_what_it_is_called_with_is_not(void **state)
+{
+    static const char BODY[] =
+        "{\"message\":{\"type\":\"tool-calls\",\"assistant\":{\"model\":{\"tools\":[{\"type\":\"apiRequest\","
+        "\"parameters\":[{\"key\":\"x-api-key\",\"value\":\"gone\"},{\"key\":\"card\",\"value\":{\"token\":\"gone\"}}],"
+        "\"function\":{\"parameters\":{\"properties\":{\"value\":{\"type\":\"kept\"}}}}}],\"tools:append\":[{"
+        "\"parameters\":[{\"key\":\"k\",\"value\":\"gone\"}]}]},\"api_key\":\"gone\",\"x-api-key\":\"gone\"},"
+        "\"toolWithToolCallList\":[{\"parameters\":[{\"key\":\"k\",\"value\":\"gone\"}],\"toolCall\":{\"parameters\":"
+        "{\"value\":\"kept too\"}}}],\"toolCallList\":[{\"parameters\":{\"value\":\"also kept\",\"api_key\":"
+        "\"kept as well\"}}]}}";
+    delivery_t *d = deliver(P, "events", BODY_JSON, STR(BODY));
+
+    (void)state;
+    assert_false(holds(d->payload, "gone"));
+    assert_true(holds(d->payload, "{\"key\":\"card\",\"value\":\"[redacted]\"}"));
+    assert_true(holds(d->payload, "{\"type\":\"kept\"}"));
+    assert_true(holds(d->payload, "kept too"));
+    assert_true(holds(d->payload, "also kept"));
+    assert_true(holds(d->payload, "kept as well"));
+    delivery_free(d);
+}
+
 static void test_report_facts(void **state)
 {
     delivery_t *d = deliver_file("end-of-call-report.full");
@@ -891,6 +913,7 @@ int main(void)
         provider_test(test_every_message_has_its_key_and_call),
         provider_test(test_keys_that_need_no_time_have_none),
         provider_test(test_redaction_spares_the_conversation),
+        provider_test(test_what_a_tool_is_made_with_is_redacted_and_what_it_is_called_with_is_not),
         provider_test(test_report_facts),
         provider_test(test_report_messages_are_one_set),
         provider_test(test_redelivered_report_is_the_same_event_and_facts),

@@ -14,15 +14,16 @@ typedef struct row {
     rank_t rank;                          /* of what it says about a call of the agent's own */
     const char *time;                     /* in data: when it happened, where there is no timestamp; NULL: nothing */
     void (*understand)(agent_event_t *e); /* NULL: stored, needs no call and has no facts */
+    bool bare;                            /* may have what belongs into data beside its type */
 } row_t;
 
 static const row_t ROWS[] = {
-    {"call.started", RANK_EVENT, "started_at", agent_call_started},
-    {"message", RANK_EVENT, NULL, agent_message},
-    {"transcript.item", RANK_EVENT, NULL, agent_message},
-    {"call.ended", RANK_REPORT, "ended_at", agent_call_ended},
+    {"call.started", RANK_EVENT, "started_at", agent_call_started, false},
+    {"message", RANK_EVENT, NULL, agent_message, false},
+    {"transcript.item", RANK_EVENT, NULL, agent_message, true}, /* of a LiveKit agent, posted as it is */
+    {"call.ended", RANK_REPORT, "ended_at", agent_call_ended, false},
 };
-static const row_t OTHER = {"", RANK_EVENT, NULL, NULL};
+static const row_t OTHER = {"", RANK_EVENT, NULL, NULL, true};
 
 static const row_t *find_row(str_t type)
 {
@@ -146,9 +147,12 @@ static bool normalise(delivery_t *d, err_t *err)
     d->event_type = json_str(d->root, "type");
     if (str_is_empty(d->event_type))
         return err_set(err, ERR_UNKNOWN_SHAPE, "expected a text at type, such as call.started or message");
-    if (!cJSON_IsObject(e.data))
-        e.data = d->root; /* an item of a LiveKit agent, posted as it is */
     row = find_row(d->event_type);
+    if (!cJSON_IsObject(e.data)) {
+        if (!row->bare)
+            return err_set(err, ERR_UNKNOWN_SHAPE, "expected an object at data, as in every %s", row->type);
+        e.data = d->root;
+    }
     d->occurred_us = agent_time(d->root, "timestamp");
     if (d->occurred_us == TIME_NONE && row->time)
         d->occurred_us = agent_time(e.data, row->time);
@@ -161,7 +165,7 @@ static bool normalise(delivery_t *d, err_t *err)
         return false;
     open_call(&e, row->rank);
     row->understand(&e);
-    return true;
+    return !e.unread || err_set(err, ERR_UNKNOWN_SHAPE, "%s", e.unread);
 }
 
 const provider_t provider_agent = {

@@ -22,6 +22,7 @@ typedef struct agent_event {
     fact_t *fact;
     rank_t rank;
     version_t version;
+    const char *unread; /* why it cannot be understood: it becomes a dead letter */
 } agent_event_t;
 
 /* call.c: call.started and call.ended say what they know of the call, in the same words */

@@ -137,22 +137,40 @@ static void message_facts(const agent_event_t *e, const said_t *s)
     fact_text(e->fact, CALL_TRANSCRIPT_SOURCE, version_of(RANK_EVENT, LIVE_BRIDGED), STR("agent"));
 }
 
-static const cJSON *item_of(const cJSON *data)
+/* NULL: there is none, in a body that has it beside its type. */
+static const cJSON *item_of(const agent_event_t *e)
 {
     static const char *const PLACES[] = {"item", "message"};
 
     for (size_t i = 0; i < COUNT(PLACES); i++)
-        if (cJSON_IsObject(json_at(data, PLACES[i])))
-            return json_at(data, PLACES[i]);
-    return data;
+        if (cJSON_IsObject(json_at(e->data, PLACES[i])))
+            return json_at(e->data, PLACES[i]);
+    return e->data == e->d->root ? NULL : e->data;
+}
+
+/* What was said by nobody we know, or is no text, is a line that is missing: NULL where nothing is wrong. */
+static const char *unread(const cJSON *item)
+{
+    const cJSON *content = json_at(item, "content");
+
+    if (!is_said(item))
+        return NULL;
+    if (str_is_empty(role_of(item)))
+        return "expected user, assistant or system at role, as in every message";
+    if (!cJSON_IsString(content) && !cJSON_IsArray(content))
+        return "expected a text, or a list of them, at content, as in every message";
+    return NULL;
 }
 
 void agent_message(agent_event_t *e)
 {
     delivery_t *d = e->d;
-    said_t s = {.item = item_of(e->data), .beside = e->data, .position = -1, .rank = RANK_EVENT};
+    said_t s = {.item = item_of(e), .beside = e->data, .position = -1, .rank = RANK_EVENT};
     const str_t key[] = {STR("message:"), e->call, STR(":"), id_of(s.item, d->arena)};
 
+    e->unread = unread(s.item);
+    if (e->unread)
+        return;
     s.spoken_us = agent_time(s.item, "created_at");
     if (s.spoken_us == TIME_NONE)
         s.spoken_us = d->occurred_us;

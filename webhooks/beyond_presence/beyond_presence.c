@@ -63,7 +63,7 @@ fact_t *beyond_presence_call(delivery_t *d, int64_t clock_us)
 /* The newer pages call a call a conversation, though no event was seen that does. */
 static const struct {
     const char *type;
-    void (*understand)(delivery_t *d);
+    bool (*understand)(delivery_t *d, err_t *err);
 } ROWS[] = {
     {"message", beyond_presence_message},
     {"call_ended", beyond_presence_ended},
@@ -93,8 +93,7 @@ static bool normalise(delivery_t *d, err_t *err)
             continue;
         if (str_is_empty(d->call_id))
             return err_set(err, ERR_UNKNOWN_SHAPE, "expected a text at call_id, as in every %s", ROWS[i].type);
-        ROWS[i].understand(d);
-        return true;
+        return ROWS[i].understand(d, err);
     }
     other(d);
     return true;

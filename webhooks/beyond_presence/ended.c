@@ -48,7 +48,7 @@ static void evaluation(const delivery_t *d, fact_t *call, version_t v)
 }
 
 /* It gives no time of its own. The last line's is the same in every repetition, and later when there are more. */
-void beyond_presence_ended(delivery_t *d)
+bool beyond_presence_ended(delivery_t *d, err_t *err)
 {
     const cJSON *list = json_at(d->root, "messages");
     int64_t clock_us = last_line(list);
@@ -58,9 +58,11 @@ void beyond_presence_ended(delivery_t *d)
         .rank = RANK_REPORT, .list = list, .read = beyond_presence_line, .source = STR("report")};
     fact_t *call = beyond_presence_call(d, clock_us);
 
+    (void)err; /* whatever is missing: the call is over */
     d->event_key = arena_concat(d->arena, key, COUNT(key));
     fact_ended(call, v, STR("completed"), STR_NONE);
     estimate_times(list, call);
     evaluation(d, call, v);
     transcript_facts(&said, d, call);
+    return true;
 }

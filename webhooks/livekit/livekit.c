@@ -25,8 +25,8 @@ static const setting_t SETTINGS[] = {
 static const hook_route_t ROUTES[] = {{"events", "/webhooks/livekit", BODY_JSON, 0}};
 
 /* Storage credentials come masked by LiveKit, but not by all its versions. The address of a page that is recorded, or
- * of a stream that is pulled, often has a token in it. A trunk may be set to hand over every SIP header as an
- * attribute. */
+ * of a stream that is pulled, often has a token in it. A trunk may be set to hand over every SIP header as an attribute
+ * (sip.h.x-api-key). */
 static const char *const REDACT[] = {
     "room.turnPassword",
     "ingressInfo.streamKey",
@@ -40,6 +40,9 @@ static const char *const REDACT[] = {
     "*secret",
     "*password",
     "*authorization",
+    "*apikey",
+    "*api-key",
+    "*api_key",
     NULL,
 };
 
@@ -51,30 +54,31 @@ typedef struct row {
     const char *run;    /* path of what tells its runs apart, where it may have several */
     const char *grows;  /* path of what may change though event and status stay the same */
     void (*understand)(livekit_event_t *e);
+    bool needs_ids; /* of call and object: without them it is a dead letter */
 } row_t;
 
 #define ROOM "room.sid"
 static const row_t ROWS[] = {
-    {"room_started", ROOM, ROOM, NULL, NULL, livekit_room_started},
-    {"room_finished", ROOM, ROOM, NULL, NULL, livekit_room_finished},
-    {"participant_joined", ROOM, "participant.sid", NULL, NULL, livekit_participant_joined},
-    {"participant_left", ROOM, "participant.sid", NULL, NULL, livekit_participant_left},
-    {"participant_connection_aborted", ROOM, "participant.sid", NULL, NULL, livekit_participant_aborted},
-    {"track_published", ROOM, "track.sid", NULL, NULL, livekit_read_room},
-    {"track_unpublished", ROOM, "track.sid", NULL, NULL, livekit_read_room},
-    {"egress_started", "egressInfo.roomId", "egressInfo.egressId", NULL, NULL, livekit_egress},
-    {"egress_updated", "egressInfo.roomId", "egressInfo.egressId", NULL, "egressInfo", livekit_egress},
-    {"egress_ended", "egressInfo.roomId", "egressInfo.egressId", NULL, NULL, livekit_egress},
+    {"room_started", ROOM, ROOM, NULL, NULL, livekit_room_started, true},
+    {"room_finished", ROOM, ROOM, NULL, NULL, livekit_room_finished, true},
+    {"participant_joined", ROOM, "participant.sid", NULL, NULL, livekit_participant_joined, true},
+    {"participant_left", ROOM, "participant.sid", NULL, NULL, livekit_participant_left, true},
+    {"participant_connection_aborted", ROOM, "participant.sid", NULL, NULL, livekit_participant_aborted, true},
+    {"track_published", ROOM, "track.sid", NULL, NULL, livekit_read_room, false},
+    {"track_unpublished", ROOM, "track.sid", NULL, NULL, livekit_read_room, false},
+    {"egress_started", "egressInfo.roomId", "egressInfo.egressId", NULL, NULL, livekit_egress, false},
+    {"egress_updated", "egressInfo.roomId", "egressInfo.egressId", NULL, "egressInfo", livekit_egress, false},
+    {"egress_ended", "egressInfo.roomId", "egressInfo.egressId", NULL, NULL, livekit_egress, false},
     {"ingress_started", "ingressInfo.state.roomId", "ingressInfo.ingressId", "ingressInfo.state.resourceId", NULL,
-     livekit_ingress},
+     livekit_ingress, false},
     {"ingress_ended", "ingressInfo.state.roomId", "ingressInfo.ingressId", "ingressInfo.state.resourceId", NULL,
-     livekit_ingress},
-    {"agent_job_started", "job.room.sid", "job.id", NULL, NULL, livekit_job},
-    {"agent_job_ended", "job.room.sid", "job.id", NULL, NULL, livekit_job},
+     livekit_ingress, false},
+    {"agent_job_started", "job.room.sid", "job.id", NULL, NULL, livekit_job, false},
+    {"agent_job_ended", "job.room.sid", "job.id", NULL, NULL, livekit_job, false},
 };
 
 /* New events come. Nothing in them says what they are about, so LiveKit's id must do, and no facts are read. */
-static const row_t OTHER = {"", ROOM, "id", NULL, NULL, NULL};
+static const row_t OTHER = {"", ROOM, "id", NULL, NULL, NULL, false};
 
 static const row_t *find_row(str_t event)
 {
@@ -113,6 +117,17 @@ static void set_key(delivery_t *d, const row_t *row)
     d->event_key = arena_concat(d->arena, parts, row->grows ? COUNT(parts) : 3);
 }
 
+/* LiveKit leaves neither out: who sends such a thing is no LiveKit that we know. */
+static bool is_whole(const cJSON *root, const row_t *row, err_t *err)
+{
+    const char *const paths[] = {row->call, row->object};
+
+    for (size_t i = 0; i < COUNT(paths) && row->needs_ids; i++)
+        if (str_is_empty(json_str(root, paths[i])))
+            return err_set(err, ERR_UNKNOWN_SHAPE, "expected a text at %s, as in every %s", paths[i], row->event);
+    return true;
+}
+
 static bool normalise(delivery_t *d, err_t *err)
 {
     livekit_event_t e = {.d = d, .root = d->root};
@@ -122,6 +137,8 @@ static bool normalise(delivery_t *d, err_t *err)
     if (str_is_empty(d->event_type))
         return err_set(err, ERR_UNKNOWN_SHAPE, "expected a text at event, as in every webhook event");
     row = find_row(d->event_type);
+    if (!is_whole(d->root, row, err))
+        return false;
     d->call_id = json_str(d->root, row->call);
     if (str_is_empty(d->call_id))
         d->call_id = json_str(d->root, ROOM);

@@ -17,7 +17,7 @@ typedef struct livekit_event {
     const cJSON *root;
     const cJSON *room;
     const cJSON *participant;
-    fact_t *call;      /* of the room; NULL when it has no sid: then there are no facts at all */
+    fact_t *call;      /* of the room; NULL when no sid is told: then there are no facts at all */
     version_t version; /* of what this event says: its createdAt, which a repetition does not change */
 } livekit_event_t;
 

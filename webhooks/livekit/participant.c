@@ -182,7 +182,7 @@ static fact_t *stay_facts(const livekit_event_t *e, const guest_t *g, bool conne
     delivery_t *d = e->d;
     fact_t *stay;
 
-    if (g->being == NOBODY || str_is_empty(g->sid))
+    if (g->being == NOBODY)
         return NULL;
     stay = fact_participant(&d->facts, d->call_id, g->sid);
     fact_text(stay, PARTICIPANT_IDENTITY, v, json_str(e->participant, "identity"));
@@ -234,13 +234,11 @@ static bool had_media(const guest_t *g, rank_t connected)
     return connected != NOT_CONNECTED || g->being == AGENT || g->being == ADMIN;
 }
 
-/* False: the event is about no room that could be named. */
-static bool begin(livekit_event_t *e, guest_t *g)
+static void begin(livekit_event_t *e, guest_t *g)
 {
     *g = read_guest(e->participant);
     e->d->status = g->is_sip ? g->sip.status : livekit_enum_name(e->participant, "state", &STATES);
     livekit_read_room(e);
-    return e->call != NULL;
 }
 
 void livekit_participant_joined(livekit_event_t *e)
@@ -248,8 +246,7 @@ void livekit_participant_joined(livekit_event_t *e)
     rank_t connected;
     guest_t g;
 
-    if (!begin(e, &g))
-        return;
+    begin(e, &g);
     connected = connected_rank(&g, false);
     call_facts(e, &g, connected);
     stay_facts(e, &g, had_media(&g, connected), e->version);
@@ -261,8 +258,7 @@ void livekit_participant_left(livekit_event_t *e)
     rank_t connected;
     guest_t g;
 
-    if (!begin(e, &g))
-        return;
+    begin(e, &g);
     connected = connected_rank(&g, true);
     call_facts(e, &g, connected);
     leave_facts(e, &g, had_media(&g, connected));
@@ -274,8 +270,7 @@ void livekit_participant_aborted(livekit_event_t *e)
 {
     guest_t g;
 
-    if (!begin(e, &g))
-        return;
+    begin(e, &g);
     fact_phase(e->call, PHASE_PENDING);
     if (g.is_leg)
         leg_facts(e, &g);

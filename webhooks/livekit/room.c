@@ -35,8 +35,7 @@ void livekit_read_room(livekit_event_t *e)
 void livekit_room_started(livekit_event_t *e)
 {
     livekit_read_room(e);
-    if (e->call)
-        fact_phase(e->call, PHASE_PENDING);
+    fact_phase(e->call, PHASE_PENDING);
 }
 
 /* Whether the call succeeded is left open here: it did if a person was ever connected, which other events say. The
@@ -44,8 +43,6 @@ void livekit_room_started(livekit_event_t *e)
 void livekit_room_finished(livekit_event_t *e)
 {
     livekit_read_room(e);
-    if (!e->call)
-        return;
     fact_ended(e->call, version_of(RANK_INFERRED, 0), STR_NONE, STR("no_participant"));
     fact_time(e->call, CALL_ENDED_AT, RANK_EVENT, e->d->occurred_us);
 }

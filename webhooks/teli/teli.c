@@ -91,7 +91,7 @@ static bool normalise(delivery_t *d, err_t *err)
     d->call_id = call_id_of(d->root);
     d->event_type = json_str(d->root, "event");
     if (str_is_empty(d->call_id))
-        return err_set(err, ERR_UNKNOWN_SHAPE, "expected the id of a call at call.call_id, call_id or callId");
+        return err_set(err, ERR_UNKNOWN_SHAPE, "expected the id of a call at call.call_id, call_id, callId or call.id");
     if (str_is_empty(d->event_type))
         tool_call(d);
     else

@@ -1,7 +1,8 @@
 /* gather.c – <Gather>: what a caller said or keyed in when asked, and what speech may become while it is heard.
  *
  * Source: twilio.com/docs/voice/twiml/gather, read 2026-11-21. It tells no time and has no id: its parameters are its
- * name. So who presses the same key in two menus of one call is heard once. */
+ * name, and the idempotency token is one of them here. By it alone are two presses of the same key, in two menus of one
+ * call, told from one that was sent twice; without it they are heard once. */
 #include "twilio/twilio.h"
 
 #define SOURCE STR("gather")

@@ -133,9 +133,11 @@ str_t twilio_account(const void *keys)
     return str_is_empty(sid) ? STR_NONE : sid;
 }
 
-bool twilio_may_sign(const twilio_account_t *account, str_t account_sid)
+bool twilio_may_sign(const twilio_keys_t *k, const twilio_account_t *account, str_t sid)
 {
     str_t own = str_from(account->sid);
 
-    return str_is_empty(own) || str_is_empty(account_sid) || str_eq(own, account_sid);
+    if (str_is_empty(own))
+        return true;
+    return str_is_empty(sid) ? k->count == 1 : str_eq(own, sid);
 }

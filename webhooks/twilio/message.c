@@ -16,11 +16,12 @@ typedef struct row {
     const char *type;             /* what it is called in call_events; NULL: what the parameter says */
     const char *kind;             /* the event key's: kind:object:state */
     twilio_parameter_t object;    /* the id of what it is about */
-    twilio_parameter_t state;     /* HASH: the hash of all parameters */
+    twilio_parameter_t state;     /* HASH: the hash of all parameters; HASH_AND_TOKEN: and of the idempotency token */
     answer_t answer;              /* what it is answered on the events route; a verb's action asks for TwiML */
     void (*understand)(twilio_request_t *r); /* NULL: an event, and no facts */
 } row_t;
-#define HASH TWILIO_PARAMETER_COUNT
+#define HASH           TWILIO_PARAMETER_COUNT
+#define HASH_AND_TOKEN (TWILIO_PARAMETER_COUNT + 1)
 
 #define CALL_PROGRESS "call-progress-events" /* what its CallbackSource says */
 
@@ -48,8 +49,8 @@ static const row_t ROWS[] = {
      twilio_dial},
     /* <Record>, before <Gather>: its Digits are the key that ended it, or "hangup" */
     {ANY_ROUTE, TWILIO_RECORDING_URL, "record", "record", TWILIO_CALL_SID, HASH, ANSWER_TWIML, twilio_call},
-    {ANY_ROUTE, TWILIO_SPEECH_RESULT, "gather", "gather", TWILIO_CALL_SID, HASH, ANSWER_TWIML, twilio_gather},
-    {ANY_ROUTE, TWILIO_DIGITS, "gather", "gather", TWILIO_CALL_SID, HASH, ANSWER_TWIML, twilio_gather},
+    {ANY_ROUTE, TWILIO_SPEECH_RESULT, "gather", "gather", TWILIO_CALL_SID, HASH_AND_TOKEN, ANSWER_TWIML, twilio_gather},
+    {ANY_ROUTE, TWILIO_DIGITS, "gather", "gather", TWILIO_CALL_SID, HASH_AND_TOKEN, ANSWER_TWIML, twilio_gather},
     {ANY_ROUTE, TWILIO_ERROR_URL, "voice-fallback", "fallback", TWILIO_CALL_SID, HASH, ANSWER_TWIML, twilio_call},
     {WHERE_TWIML_IS_FETCHED, TWILIO_CALL_STATUS, "voice", "voice", TWILIO_CALL_SID, HASH, ANSWER_TWIML, twilio_call},
     /* a status callback all the same, by what only it has */
@@ -110,12 +111,31 @@ static void intelligence(twilio_request_t *r)
         r->d->call_id = r->d->call_sid = r->values[TWILIO_CUSTOMER_KEY];
 }
 
+static bool is_idempotency_token(str_t key)
+{
+    return str_eq(key, STR(TWILIO_IDEMPOTENCY_TOKEN));
+}
+
+/* The token is a header: it may be missing, and is not signed. What the parameters name has the same name with it and
+ * without. */
+str_t twilio_hash(const twilio_request_t *r)
+{
+    return json_hash(r->d->arena, r->d->root, is_idempotency_token);
+}
+
+static str_t state_of(const twilio_request_t *r, const row_t *row)
+{
+    str_t word = row->state < TWILIO_PARAMETER_COUNT ? twilio_status_word(r->values[row->state]) : STR_NONE;
+
+    if (!str_is_empty(word))
+        return word;
+    return row->state == HASH_AND_TOKEN ? json_hash(r->d->arena, r->d->root, NULL) : twilio_hash(r);
+}
+
 /* One call may fetch TwiML several times, from several addresses: the address is part of the name then. */
 static void set_key(const twilio_request_t *r, const row_t *row)
 {
-    arena_t *a = r->d->arena;
     str_t object = r->values[row->object];
-    str_t state = row->state == HASH ? STR_NONE : twilio_status_word(r->values[row->state]);
     str_t path = row->place == WHERE_TWIML_IS_FETCHED ? twiml_path(r->d) : STR_NONE;
     const str_t parts[] = {str_from(row->kind),
                            STR(":"),
@@ -123,9 +143,9 @@ static void set_key(const twilio_request_t *r, const row_t *row)
                            STR(":"),
                            path,
                            str_is_empty(path) ? STR("") : STR(":"),
-                           str_is_empty(state) ? json_hash(a, r->d->root, NULL) : state};
+                           state_of(r, row)};
 
-    r->d->event_key = arena_concat(a, parts, COUNT(parts));
+    r->d->event_key = arena_concat(r->d->arena, parts, COUNT(parts));
 }
 
 /* A call's callbacks write RFC 2822, everything newer ISO 8601. */

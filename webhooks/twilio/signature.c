@@ -76,8 +76,9 @@ static str_t signed_parameters(const form_t *form, arena_t *a)
 typedef struct trial {
     const twilio_keys_t *keys;
     const hook_request_t *request;
-    str_t account_sid; /* absent: it names none */
-    str_t parameters;  /* signed after the address */
+    str_t account_sid;               /* of a form; absent: it names none */
+    str_t parameters;                /* signed after the address */
+    const twilio_account_t *account; /* whose token fits */
     uint8_t given[SHA1_BYTES];
     size_t addresses, tokens; /* tried; tokens at each address */
 } trial_t;
@@ -105,18 +106,25 @@ static bool account_fits(trial_t *t, const twilio_address_t *at, str_t target, c
         bool fits = crypto_equal(made, len, t->given, SHA1_BYTES);
 
         explain(t, at, target, account, i, fits);
-        if (fits)
+        if (fits) {
+            t->account = account;
             return true;
+        }
     }
     return false;
+}
+
+/* A JSON body is not parsed before it is proven: it may be any account's. */
+static bool may_sign(const trial_t *t, const twilio_account_t *account)
+{
+    return !t->request->form || twilio_may_sign(t->keys, account, t->account_sid);
 }
 
 static bool address_fits(trial_t *t, const twilio_address_t *at, str_t target)
 {
     t->addresses++;
     for (size_t i = 0; i < t->keys->count; i++)
-        if (twilio_may_sign(&t->keys->accounts[i], t->account_sid) &&
-            account_fits(t, at, target, &t->keys->accounts[i]))
+        if (may_sign(t, &t->keys->accounts[i]) && account_fits(t, at, target, &t->keys->accounts[i]))
             return true;
     return false;
 }
@@ -173,25 +181,73 @@ static bool body_is_the_signed_one(const hook_request_t *r)
     return crypto_equal(want, sizeof(want), made, sizeof(made));
 }
 
-/* ---- the two ends ---- */
+/* ---- whose it is ---- */
 
-static size_t count_tokens(const twilio_keys_t *k, str_t account_sid)
+static const char *const ACCOUNT_NAMES[] = {"AccountSid", "account_sid", "accountSid"};
+
+static str_t account_of_form(const form_t *form)
+{
+    str_t sid = STR_NONE;
+
+    for (size_t i = 0; i < COUNT(ACCOUNT_NAMES) && str_is_empty(sid); i++)
+        sid = form_get(form, str_from(ACCOUNT_NAMES[i]));
+    return sid;
+}
+
+static size_t count_tokens(const trial_t *t)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < k->count; i++)
-        if (twilio_may_sign(&k->accounts[i], account_sid))
-            n += k->accounts[i].tokens.count;
+    for (size_t i = 0; i < t->keys->count; i++)
+        if (may_sign(t, &t->keys->accounts[i]))
+            n += t->keys->accounts[i].tokens.count;
     return n;
 }
 
-static bool refuse_account(str_t sid, err_t *err)
+#define SID_CHARACTERS 34 /* what came may be longer: so much of it is logged */
+
+static bool refuse_account(const trial_t *t, err_t *err)
 {
+    if (str_is_empty(t->account_sid)) {
+        err_set(err, ERR_SIGNATURE, "expected an AccountSid, as tokens of %zu accounts are set; there is none",
+                t->keys->count);
+        return err_hint(err, "only where one account has tokens here is a form let in that names none");
+    }
     err_set(err, ERR_SIGNATURE, "AccountSid " STR_FMT " is none of the accounts that a token is set for",
-            STR_ARG(str_slice(sid, 0, 34)));
+            STR_ARG(str_slice(t->account_sid, 0, SID_CHARACTERS)));
     return err_hint(err,
                     "a subaccount signs with a token of its own: if it is yours, add AC…:token to TWILIO_ACCOUNTS");
 }
+
+/* Cleaned before it is parsed, so that what is read here is what will be read of the payload. NULL: no JSON, which
+ * names nobody, and becomes a dead letter. */
+static const cJSON *read_json(str_t body, arena_t *scratch)
+{
+    str_t safe;
+    err_t why;
+
+    return json_clean(scratch, body, (json_redact_t){NULL}, &safe, &why) ? json_parse(scratch, safe, &why) : NULL;
+}
+
+/* An account's token proves nothing of another account. */
+static bool json_is_theirs(const trial_t *t, arena_t *scratch, err_t *err)
+{
+    const cJSON *root = read_json(t->request->body, scratch);
+
+    for (size_t i = 0; i < COUNT(ACCOUNT_NAMES); i++) {
+        str_t sid = json_str(root, ACCOUNT_NAMES[i]);
+
+        if (str_is_empty(sid) || twilio_may_sign(t->keys, t->account, sid))
+            continue;
+        err_set(err, ERR_SIGNATURE, "%s is " STR_FMT ", but the signature is %s's", ACCOUNT_NAMES[i],
+                STR_ARG(str_slice(sid, 0, SID_CHARACTERS)), t->account->sid);
+        return err_hint(err,
+                        "each account signs with a token of its own: check TWILIO_ACCOUNT_SID and TWILIO_ACCOUNTS");
+    }
+    return true;
+}
+
+/* ---- the two ends ---- */
 
 static bool refuse_signature(const trial_t *t, err_t *err)
 {
@@ -232,14 +288,15 @@ bool twilio_verify(const void *keys, const hook_request_t *r, arena_t *scratch, 
     if (!r->form && !body_is_the_signed_one(r))
         return err_set(err, ERR_SIGNATURE,
                        "a JSON body is signed by bodySHA256 in the URL: it is missing, or of another body");
-    /* A JSON body is not parsed before it is proven: it may be any account's. */
-    t.account_sid = r->form ? form_get(r->form, STR("AccountSid")) : STR_NONE;
-    t.tokens = count_tokens(t.keys, t.account_sid);
+    t.account_sid = r->form ? account_of_form(r->form) : STR_NONE;
+    t.tokens = count_tokens(&t);
     if (!t.tokens)
-        return refuse_account(t.account_sid, err);
+        return refuse_account(&t, err);
     if (r->form && !r->is_get) /* a GET's parameters stand in its address already */
         t.parameters = signed_parameters(r->form, scratch);
-    return anything_fits(&t, scratch) || refuse_signature(&t, err);
+    if (!anything_fits(&t, scratch))
+        return refuse_signature(&t, err);
+    return r->form || json_is_theirs(&t, scratch, err);
 }
 
 str_t twilio_query(body_kind_t kind, str_t body, arena_t *a)

@@ -27,7 +27,7 @@ static void number_key(twilio_request_t *r)
 {
     delivery_t *d = r->d;
     str_t number = r->values[TWILIO_SEQUENCE_ID];
-    const str_t parts[] = {d->event_key, STR(":"), str_is_empty(number) ? json_hash(d->arena, d->root, NULL) : number};
+    const str_t parts[] = {d->event_key, STR(":"), str_is_empty(number) ? twilio_hash(r) : number};
 
     d->event_key = arena_concat(d->arena, parts, COUNT(parts));
 }

@@ -13,7 +13,13 @@ const hook_route_t TWILIO_ROUTES[TWILIO_ROUTE_COUNT] = {
 
 /* CallToken lets its holder place calls in the caller's name, <Pay> gives a token that charges a card, and a SIP call
  * brings the headers that its sender chose (SipHeader_X-…), credentials among them. */
-static const char *const REDACT[] = {"*Token", "*Authorization", "*Secret", "*Password", "*Api-Key", NULL};
+static const char *const REDACT[] = {
+    "!i-twilio-idempotency-token", "*Token", "*Authorization", "*Secret", "*Password", "*Api-Key", NULL,
+};
+
+/* Marks attempts at one and the same request (twilio.com/docs/usage/webhooks/webhooks-connection-overrides, read
+ * 2026-11-21). Whether every request has it is not said. */
+static const char *const KEEP_HEADERS[] = {TWILIO_IDEMPOTENCY_TOKEN, NULL};
 
 /* Until calls are answered by an agent, a caller hears that nobody is there. `text/xml`, or Twilio raises 12300
  * (twilio.com/docs/api/errors/12300). */
@@ -43,6 +49,7 @@ const provider_t provider_twilio = {
     .n_routes = TWILIO_ROUTE_COUNT,
     .verify = twilio_verify,
     .redact = REDACT,
+    .keep_headers = KEEP_HEADERS,
     .normalise = twilio_normalise,
     .reply = reply,
     .sign = twilio_sign,

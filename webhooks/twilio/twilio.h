@@ -20,7 +20,8 @@ extern const setting_t TWILIO_SETTINGS[TWILIO_SETTING_COUNT];
 void *twilio_keys_new(const setting_source_t *from, err_t *err);
 void twilio_keys_free(void *keys);
 str_t twilio_account(const void *keys);
-bool twilio_may_sign(const twilio_account_t *account, str_t account_sid); /* absent: the delivery names none */
+/* sid: the account that a delivery names; absent: it names none, which only does where there is one account. */
+bool twilio_may_sign(const twilio_keys_t *k, const twilio_account_t *account, str_t sid);
 
 /* address.c: what Twilio may have taken for our address, in pieces */
 typedef struct twilio_address {
@@ -110,6 +111,8 @@ typedef struct twilio_request {
 /* message.c: which message a request is, and so what is made of it and how it is answered */
 bool twilio_normalise(delivery_t *d, err_t *err);
 bool twilio_wants_twiml(const delivery_t *d);
+#define TWILIO_IDEMPOTENCY_TOKEN "i-twilio-idempotency-token" /* a header, kept among the parameters */
+str_t twilio_hash(const twilio_request_t *r);                 /* of all parameters but that one */
 
 /* What a message is understood by: its facts, and where the row of the table cannot say it, the event key. */
 void twilio_call(twilio_request_t *r);           /* call.c: what any message says of its call; sets r->call */

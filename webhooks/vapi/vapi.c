@@ -10,8 +10,12 @@ static const hook_route_t ROUTES[] = {{"events", "/webhooks/vapi", BODY_JSON, 0}
 
 /* A message embeds the phone number and the assistant as they are stored at Vapi, with the customer's own credentials,
  * and links that open a live call. What a tool is called with, and what was drawn from the conversation, is the
- * conversation's content, whatever its keys are called; and promptTokens end in "tokens". */
+ * conversation's content, whatever its keys are called; and promptTokens end in "tokens". But the parameters of a tool
+ * as it is defined are a list of {key, value} that the model never sees, made for what its server wants to be shown:
+ * docs.vapi.ai/tools/static-variables-and-aliases, read 2026-11-21. */
 static const char *const REDACT[] = {
+    "tools*.parameters.value",
+    "toolWithToolCallList.parameters.value",
     "!arguments",
     "!parameters",
     "!structuredData",
@@ -22,6 +26,8 @@ static const char *const REDACT[] = {
     "*secret",
     "*secretKey",
     "*apikey",
+    "*api-key",
+    "*api_key",
     "*password",
     "authorization",
     "controlUrl",

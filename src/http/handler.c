@@ -137,7 +137,7 @@ static const route_t *route_of(const request_t *r)
     const http_server_t *s = r->conn->loop->server;
     str_t target = {r->h2o->path.base, r->h2o->path.len};
 
-    return routes_find(s->routes, s->ingest, str_slice(target, 0, str_find(target, '?')));
+    return routes_find(s->routes, str_slice(target, 0, str_find(target, '?')));
 }
 
 static int on_request(h2o_handler_t *self, h2o_req_t *req)

@@ -1,6 +1,7 @@
 #include "http/route.h"
 
 #include "http/request.h"
+#include "ingest/route.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -67,10 +68,10 @@ void routes_free(routes_t *all)
     free(all);
 }
 
-const route_t *routes_find(const routes_t *all, const ingest_t *in, str_t path)
+const route_t *routes_find(const routes_t *all, str_t path)
 {
     const provider_t *provider;
-    const hook_route_t *hook = ingest_route(in, path, &provider);
+    const hook_route_t *hook = route_find(path, &provider);
 
     for (size_t i = 1; i < all->count; i++)
         if (hook ? all->rows[i].hook == hook : !all->rows[i].hook && str_eq(path, str_from(all->rows[i].path)))
@@ -108,25 +109,40 @@ void routes_count(routes_t *all, const route_t *route, int status)
     metric_add(m, 1);
 }
 
-/* The length of a path's first n segments: "/webhooks/example" of "/webhooks/example/…" for 2. */
-static size_t segments(str_t path, size_t n)
+/* Where the segment that begins at a path's slash ends. */
+static size_t end_of_segment(str_t path, size_t slash)
 {
-    size_t i = 0;
+    size_t len = str_find(str_slice(path, slash + 1, path.len), '/');
 
-    while (i < path.len && (path.base[i] != '/' || n--))
-        i++;
-    return i;
+    return len == SIZE_MAX ? path.len : slash + 1 + len;
 }
 
-str_t routes_loggable(const routes_t *all, str_t path)
+/* Providers' paths begin so: "/webhooks". */
+static bool begins_providers_path(const routes_t *all, str_t segment)
 {
-    str_t first = str_slice(path, 0, segments(path, 1));
-
     for (size_t i = 1; i < all->count; i++) {
         str_t known = str_from(all->rows[i].path);
 
-        if (all->rows[i].hook && str_eq(first, str_slice(known, 0, segments(known, 1))))
-            path.len = segments(path, 2);
+        if (all->rows[i].hook && str_eq_nocase(segment, str_slice(known, 0, end_of_segment(known, 0))))
+            return true;
     }
-    return str_slice(path, 0, 128);
+    return false;
+}
+
+#define SHORT_SEGMENT 15 /* bytes: a secret in a path has more */
+
+str_t routes_loggable(const routes_t *all, str_t path)
+{
+    size_t end = 0, left = 8; /* segments */
+
+    while (end < path.len && left--) {
+        size_t next = end_of_segment(path, end);
+
+        if (next - end - 1 > SHORT_SEGMENT)
+            break;
+        if (begins_providers_path(all, str_slice(path, end, next)))
+            left = 1;
+        end = next;
+    }
+    return end ? str_slice(path, 0, end) : STR("/");
 }

@@ -27,11 +27,11 @@ typedef struct routes routes_t;
 routes_t *routes_new(void);
 void routes_free(routes_t *all); /* NULL is fine */
 /* path: raw, without the query. Never NULL: what is not there has a row too. */
-const route_t *routes_find(const routes_t *all, const ingest_t *in, str_t path);
+const route_t *routes_find(const routes_t *all, str_t path);
 /* One more answer of this status. */
 void routes_count(routes_t *all, const route_t *route, int status);
-/* How much of an unknown path may be logged: 128 bytes, and where it begins like a provider's, where a secret may be
- * part of it, two segments. */
+/* How much of an unknown path may be logged: what comes before its first segment that is long enough to be a secret,
+ * and where it looks like a provider's, that provider's name. */
 str_t routes_loggable(const routes_t *all, str_t path);
 
 #endif

@@ -506,7 +506,7 @@ describe('requests', () => {
         );
         assert.equal((await line('log-2')).path, '/webhooks/vapi');
         assert.equal((await line('log-2')).reason, 'not_found');
-        assert.equal((await line('log-3')).path.length, 128);
+        assert.equal((await line('log-3')).path, '/'); // long enough to be a secret
         assert.equal((await line('log-4')).provider, 'vapi');
         assert.equal(typeof (await line('log-4')).us, 'number');
         assert.doesNotMatch(hookline.logText(), /hidden-/);

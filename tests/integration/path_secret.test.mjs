@@ -319,6 +319,9 @@ describe('agent', () => {
 });
 
 test('no secret is in any log line, nor in a metric', async () => {
+    // An operator's slips: they go nowhere, and are not written down either.
+    for (const slip of ['/WEBHOOKS/beyond-presence/', '/x/webhooks/beyond-presence/', '/beyond-presence/a/', '/media-stream/', '/'])
+        assert.equal((await get(hookline.url, slip + NEW)).status, 404);
     const {body: metrics} = await get(hookline.url, '/metrics');
     const requests = hookline.logs().filter((entry) => entry.provider === 'beyond_presence' && entry.msg === 'request');
     assert.ok(requests.length > 10);

@@ -48,7 +48,11 @@ export async function createDatabase({migrate = true} = {}) {
         value: async (sql, params) => Object.values((await rows(sql, params))[0] ?? {})[0],
         drop: async () => {
             await client.end().catch(() => {});
-            await asAdmin(adminUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+            // FORCE may not end an autovacuum worker, which is a superuser's; without it PostgreSQL sends that one away.
+            await asAdmin(adminUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`).catch((error) => {
+                if (error.code !== '42501') throw error;
+                return asAdmin(adminUrl, `DROP DATABASE IF EXISTS ${name}`);
+            });
         },
     };
 }

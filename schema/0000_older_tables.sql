@@ -26,6 +26,7 @@ DECLARE
                            "reconcile_runs_newest", "reconcile_changes_run"]}';
     types CONSTANT jsonb := '{"0001_spine.sql": ["call_status", "message_role", "participant_type"]}';
     in_the_way record;
+    sequence record;
     follower record;
 BEGIN
     FOR in_the_way IN
@@ -70,6 +71,22 @@ BEGIN
     LOOP
         CREATE SCHEMA IF NOT EXISTS hookline_older;
         EXECUTE format('ALTER TYPE public.%I SET SCHEMA hookline_older', in_the_way.name);
+    END LOOP;
+
+    -- A sequence that only moved tables' defaults use, and that none of them owns, goes with them: its name is ours.
+    FOR sequence IN
+        SELECT s.oid::regclass AS name
+        FROM pg_catalog.pg_depend d
+        JOIN pg_catalog.pg_class s ON s.oid = d.refobjid AND s.relkind = 'S' AND s.relnamespace = 'public'::regnamespace
+        JOIN pg_catalog.pg_attrdef v ON v.oid = d.objid
+        JOIN pg_catalog.pg_class c ON c.oid = v.adrelid
+        WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass
+        GROUP BY s.oid
+        HAVING bool_and(c.relnamespace = to_regnamespace('hookline_older'))
+           AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend o
+                           WHERE o.classid = 'pg_class'::regclass AND o.objid = s.oid AND o.deptype IN ('a', 'i'))
+    LOOP
+        EXECUTE format('ALTER SEQUENCE %s SET SCHEMA hookline_older', sequence.name);
     END LOOP;
 
     -- What else looks at a moved table goes on looking at it: the operator must know.

@@ -35,9 +35,12 @@ ALTER TABLE public.call_participants
 ALTER TABLE public.users ADD COLUMN metadata jsonb;
 ALTER TABLE public.leads ADD COLUMN metadata jsonb;
 
--- Seconds, as Twilio's callbacks give them.
-ALTER TABLE public.call_events ADD COLUMN duration integer
-    GENERATED ALWAYS AS (CASE WHEN payload ->> 'CallDuration' ~ '^[0-9]{1,9}$' THEN (payload ->> 'CallDuration')::integer END) STORED;
+-- An application's own events, beside hookline's. Seconds, as Twilio's callbacks give them.
+ALTER TABLE public.call_events
+    ALTER COLUMN provider SET DEFAULT 'app',
+    ALTER COLUMN event_key SET DEFAULT 'app:' || gen_random_uuid(),
+    ADD COLUMN duration integer;
+UPDATE public.call_events SET duration = (payload ->> 'CallDuration')::integer WHERE payload ->> 'CallDuration' ~ '^[0-9]{1,9}$';
 
 -- The dashboard, the alert on long calls and the search for stale ones read the few calls that are going on.
 CREATE INDEX voice_calls_active ON public.voice_calls (created_at DESC) WHERE status = 'active';

@@ -79,6 +79,9 @@ BEGIN
         RETURN NEW;
     END IF;
     NEW := public.hookline_call_status(OLD, NEW);
+    NEW.customer_number := coalesce(public.hookline_e164(NEW.customer_number), NEW.customer_number,
+                                    public.hookline_e164(CASE NEW.direction WHEN 'inbound' THEN NEW.from_number
+                                                                            WHEN 'outbound' THEN NEW.to_number END));
     NEW.versions := public.hookline_by_hand(public.hookline_call_columns(), to_jsonb(OLD), to_jsonb(NEW), OLD.versions);
     -- Only what lowers the phase is by hand: a call that somebody called active still ends when its provider says so.
     rises := coalesce(NEW.phase, 0) > coalesce(OLD.phase, 0);

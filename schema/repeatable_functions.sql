@@ -153,10 +153,9 @@ BEGIN
     PERFORM set_config('hookline.writes', 'on', true);
     UPDATE public.voice_calls c
     SET total_tokens_used = s.total
-    FROM (SELECT m.call_id, sum(m.tokens_used) FILTER (WHERE NOT m.superseded) AS total
-          FROM public.voice_messages m
-          WHERE m.call_id = ANY (call_ids)
-          GROUP BY m.call_id) s
+    FROM (SELECT i.call_id, sum(m.tokens_used) FILTER (WHERE NOT m.superseded) AS total
+          FROM unnest(call_ids) AS i (call_id) LEFT JOIN public.voice_messages m ON m.call_id = i.call_id
+          GROUP BY i.call_id) s
     -- 21: the place of total_tokens_used in CALL_COLUMNS
     WHERE c.id = s.call_id AND coalesce(c.versions[21], 0) = 0 AND c.total_tokens_used IS DISTINCT FROM s.total;
     PERFORM set_config('hookline.writes', asked_by, true);

@@ -31,9 +31,10 @@ CREATE OR REPLACE TRIGGER leads_phone BEFORE UPDATE ON public.leads
 
 -- ---- links ----
 
--- Sets leads.call_sid to the linked call with the greatest (by hand, started_at, call id). A link by number counts only
--- where it is not ambiguous, and where nobody linked that call by hand. Two leads never share a call: whoever has it keeps
--- it. (plpgsql, since a session plans it once; a function in SQL would be planned at every call.)
+-- Sets leads.call_sid to the linked call with the greatest (by hand, started_at, call id); a Call SID that was written by
+-- hand counts though nothing is known of its call yet. A link by number counts only where it is not ambiguous, where nobody
+-- took it back, and where nobody linked that telephone call (any provider's row of it) by hand. Two leads never share a call:
+-- whoever has it keeps it. (plpgsql, since a session plans it once; a function in SQL would be planned at every call.)
 CREATE OR REPLACE FUNCTION public.hookline_follow_leads(lead_ids bigint[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -47,16 +48,18 @@ BEGIN
         last_contacted_at = coalesce(best.started_at, l.last_contacted_at),
         lead_status = CASE WHEN l.lead_status = 'new' AND best.call_sid IS NOT NULL THEN 'contacted' ELSE l.lead_status END,
         updated_at = now()
-    FROM (SELECT i.id, newest.call_sid, newest.started_at
-          FROM (SELECT DISTINCT unnest(lead_ids)) AS i (id)
+    FROM (SELECT i.id, newest.started_at,
+                 CASE WHEN newest.by_hand THEN newest.call_sid ELSE coalesce(i.hand_call_sid, newest.call_sid) END AS call_sid
+          FROM (SELECT id, hand_call_sid FROM public.leads WHERE id = ANY (lead_ids)) AS i
           LEFT JOIN LATERAL (
-              SELECT lc.call_sid, lc.started_at
+              SELECT lc.call_sid, lc.started_at, lc.learned_by = 'hand' AS by_hand
               FROM public.lead_calls lc
               WHERE lc.lead_id = i.id
                 AND lc.call_sid IS NOT NULL
                 AND (lc.learned_by = 'hand'
-                     OR NOT lc.ambiguous
-                        AND NOT EXISTS (SELECT FROM public.lead_calls h WHERE h.call_id = lc.call_id AND h.learned_by = 'hand'))
+                     OR NOT lc.ambiguous AND NOT lc.rejected
+                        AND NOT EXISTS (SELECT FROM public.voice_calls same JOIN public.lead_calls h ON h.call_id = same.id
+                                        WHERE same.call_sid = lc.call_sid AND h.learned_by = 'hand'))
               ORDER BY (lc.learned_by = 'hand') DESC, lc.started_at DESC NULLS LAST, lc.call_id DESC
               LIMIT 1
           ) newest ON true
@@ -68,37 +71,69 @@ BEGIN
 END
 $$;
 
--- hookline's own: what is known now of these calls reaches their links, and their leads. New links come from the number;
--- one that is there already keeps how it was learned.
-CREATE OR REPLACE FUNCTION public.hookline_link_calls(providers text[], ids text[]) RETURNS void
+-- What is known now of these calls reaches their links, and their leads. New links come from the number, and from a Call SID
+-- that a lead was given by hand; one that is there already keeps how it was learned, and goes if it came from a number that
+-- the call has no longer.
+CREATE OR REPLACE FUNCTION public.hookline_link_call_ids(call_ids uuid[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     moved bigint[];
 BEGIN
     WITH touched AS MATERIALIZED (
-        SELECT c.id, c.customer_number, c.started_at, c.call_sid
-        FROM unnest(providers, ids) AS u (provider, provider_call_id)
-        JOIN public.voice_calls c USING (provider, provider_call_id)
+        SELECT c.id, c.customer_number, c.started_at, c.call_sid FROM public.voice_calls c WHERE c.id = ANY (call_ids)
+    ), linked AS MATERIALIZED (
+        SELECT lc.lead_id, lc.call_id, t.started_at, t.call_sid,
+               lc.learned_by = 'number' AND l.phone_e164 IS DISTINCT FROM t.customer_number AS is_stale,
+               l.hand_call_sid = t.call_sid AND lc.learned_by <> 'hand'
+               AND NOT EXISTS (SELECT FROM public.lead_calls o WHERE o.call_id = t.id AND o.learned_by = 'hand') AS is_by_hand,
+               (lc.started_at, lc.call_sid) IS DISTINCT FROM (t.started_at, t.call_sid) AS is_old
+        FROM touched t
+        JOIN public.lead_calls lc ON lc.call_id = t.id
+        JOIN public.leads l ON l.id = lc.lead_id
+    ), stale AS (
+        DELETE FROM public.lead_calls lc USING linked k
+        WHERE k.is_stale AND k.is_by_hand IS NOT TRUE AND lc.lead_id = k.lead_id AND lc.call_id = k.call_id
+        RETURNING lc.lead_id
     ), kept AS (
         UPDATE public.lead_calls lc
-        SET started_at = t.started_at, call_sid = t.call_sid
-        FROM touched t
-        WHERE lc.call_id = t.id AND (lc.started_at, lc.call_sid) IS DISTINCT FROM (t.started_at, t.call_sid)
+        SET started_at = k.started_at, call_sid = k.call_sid,
+            learned_by = CASE WHEN k.is_by_hand THEN 'hand' ELSE lc.learned_by END,
+            ambiguous = lc.ambiguous AND k.is_by_hand IS NOT TRUE
+        FROM linked k
+        WHERE (k.is_by_hand OR k.is_old AND NOT k.is_stale) AND lc.lead_id = k.lead_id AND lc.call_id = k.call_id
         RETURNING lc.lead_id
     ), found AS (
         INSERT INTO public.lead_calls (lead_id, call_id, learned_by, ambiguous, started_at, call_sid)
-        SELECT l.id, t.id, 'number', l.sharing > 1, t.started_at, t.call_sid
+        SELECT l.id, t.id, CASE WHEN bool_or(l.by_hand) THEN 'hand' ELSE 'number' END, bool_or(l.sharing > 1), t.started_at,
+               t.call_sid
         FROM touched t
-        CROSS JOIN LATERAL (SELECT id, count(*) OVER () AS sharing FROM public.leads
-                            WHERE phone_e164 = t.customer_number OFFSET 0) l -- by the index for each call
+        CROSS JOIN LATERAL ((SELECT n.id, false AS by_hand, count(*) OVER () AS sharing FROM public.leads n
+                             WHERE n.phone_e164 = t.customer_number OFFSET 0) -- by the index for each call
+                            UNION ALL
+                            (SELECT h.id, true, 1 FROM public.leads h
+                             WHERE h.hand_call_sid = t.call_sid
+                               AND NOT EXISTS (SELECT FROM public.lead_calls o
+                                               WHERE o.call_id = t.id AND o.learned_by = 'hand' AND o.lead_id <> h.id)
+                             ORDER BY h.id LIMIT 1)) l
+        GROUP BY l.id, t.id, t.started_at, t.call_sid
         ORDER BY l.id, t.id
         ON CONFLICT (lead_id, call_id) DO NOTHING
         RETURNING lead_id
     )
-    SELECT array_agg(lead_id) INTO moved FROM (SELECT lead_id FROM kept UNION ALL SELECT lead_id FROM found) m;
+    SELECT array_agg(lead_id) INTO moved
+    FROM (SELECT lead_id FROM stale UNION ALL SELECT lead_id FROM kept UNION ALL SELECT lead_id FROM found) m;
     IF moved IS NOT NULL THEN
         PERFORM public.hookline_follow_leads(moved);
     END IF;
+END
+$$;
+
+-- hookline's own, once a batch.
+CREATE OR REPLACE FUNCTION public.hookline_link_calls(providers text[], ids text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM public.hookline_link_call_ids(ARRAY(SELECT c.id FROM unnest(providers, ids) AS u (provider, provider_call_id)
+                                                JOIN public.voice_calls c USING (provider, provider_call_id)));
 END
 $$;
 
@@ -114,7 +149,11 @@ BEGIN
     SELECT array_agg(lead_id) INTO ids
     FROM (SELECT lead_id FROM changed
           UNION
-          SELECT o.lead_id FROM changed n JOIN public.lead_calls o ON o.call_id = n.call_id WHERE n.learned_by = 'hand') t;
+          SELECT o.lead_id FROM changed n
+          JOIN public.voice_calls c ON c.id = n.call_id
+          JOIN public.voice_calls same ON same.id = c.id OR same.call_sid = c.call_sid
+          JOIN public.lead_calls o ON o.call_id = same.id
+          WHERE n.learned_by = 'hand') t;
     IF ids IS NOT NULL THEN
         PERFORM public.hookline_follow_leads(ids);
     END IF;
@@ -152,7 +191,7 @@ CREATE OR REPLACE TRIGGER lead_calls_copies BEFORE INSERT ON public.lead_calls
 CREATE OR REPLACE FUNCTION public.hookline_call_moved() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM public.hookline_link_calls(ARRAY[NEW.provider], ARRAY[NEW.provider_call_id]);
+    PERFORM public.hookline_link_call_ids(ARRAY[NEW.id]);
     RETURN NULL;
 END
 $$;
@@ -162,7 +201,8 @@ CREATE OR REPLACE TRIGGER voice_calls_moved AFTER UPDATE ON public.voice_calls
                        AND current_setting('hookline.writes', true) IS DISTINCT FROM 'on')
     EXECUTE FUNCTION public.hookline_call_moved();
 CREATE OR REPLACE TRIGGER voice_calls_appeared AFTER INSERT ON public.voice_calls
-    FOR EACH ROW WHEN (NEW.customer_number IS NOT NULL AND current_setting('hookline.writes', true) IS DISTINCT FROM 'on')
+    FOR EACH ROW WHEN ((NEW.customer_number, NEW.call_sid) IS DISTINCT FROM (NULL, NULL)
+                       AND current_setting('hookline.writes', true) IS DISTINCT FROM 'on')
     EXECUTE FUNCTION public.hookline_call_moved();
 
 -- Links every call of these numbers to the leads that have them; says of each link whether it is ambiguous.
@@ -200,17 +240,33 @@ CREATE OR REPLACE TRIGGER leads_number AFTER UPDATE ON public.leads
 CREATE OR REPLACE TRIGGER leads_number_gone AFTER DELETE ON public.leads
     FOR EACH ROW WHEN (OLD.phone_e164 IS NOT NULL) EXECUTE FUNCTION public.hookline_lead_number();
 
--- An older application links and unlinks by leads.call_sid itself: that is by hand.
+-- An application links and unlinks by leads.call_sid itself: that is by hand.
+CREATE OR REPLACE FUNCTION public.hookline_lead_hand_sid() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.hand_call_sid := NEW.call_sid;
+    RETURN NEW;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER leads_hand_sid_new BEFORE INSERT ON public.leads
+    FOR EACH ROW WHEN (NEW.call_sid IS NOT NULL AND current_setting('hookline.writes', true) IS DISTINCT FROM 'on')
+    EXECUTE FUNCTION public.hookline_lead_hand_sid();
+CREATE OR REPLACE TRIGGER leads_hand_sid BEFORE UPDATE ON public.leads
+    FOR EACH ROW WHEN (NEW.call_sid IS DISTINCT FROM OLD.call_sid AND current_setting('hookline.writes', true) IS DISTINCT FROM 'on')
+    EXECUTE FUNCTION public.hookline_lead_hand_sid();
+
 CREATE OR REPLACE FUNCTION public.hookline_lead_call_by_hand() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         DELETE FROM public.lead_calls lc WHERE lc.lead_id = NEW.id AND lc.call_sid = OLD.call_sid AND lc.learned_by = 'hand';
+        UPDATE public.lead_calls lc SET rejected = true
+        WHERE lc.lead_id = NEW.id AND lc.call_sid = OLD.call_sid AND NEW.call_sid IS NULL;
     END IF;
+    UPDATE public.leads l SET hand_call_sid = NULL WHERE l.hand_call_sid = NEW.call_sid AND l.id <> NEW.id;
     DELETE FROM public.lead_calls lc WHERE lc.call_sid = NEW.call_sid AND lc.learned_by = 'hand';
-    INSERT INTO public.lead_calls (lead_id, call_id, learned_by)
-    SELECT NEW.id, c.id, 'hand' FROM public.voice_calls c WHERE c.call_sid = NEW.call_sid ORDER BY c.id
-    ON CONFLICT (lead_id, call_id) DO UPDATE SET learned_by = 'hand';
+    PERFORM public.hookline_link_call_ids(array_agg(c.id)) FROM public.voice_calls c WHERE c.call_sid = NEW.call_sid;
     RETURN NULL;
 END
 $$;

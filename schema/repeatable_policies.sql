@@ -155,6 +155,17 @@ CREATE OR REPLACE TRIGGER voice_calls_as_user_new BEFORE INSERT ON public.voice_
     EXECUTE FUNCTION public.hookline_keep_columns(
         'id', 'provider', 'user_id', 'session_id', 'room_name', 'status', 'direction', 'started_at', 'metadata', 'created_at',
         'updated_at');
+CREATE OR REPLACE FUNCTION public.hookline_begun_by_user() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.begun_by_user := NOT public.hookline_is_admin();
+    RETURN NEW;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER voice_calls_begun_by_user BEFORE INSERT ON public.voice_calls -- by its name, after the one above
+    FOR EACH ROW WHEN (auth.uid() IS NOT NULL AND row_security_active('public.voice_calls'))
+    EXECUTE FUNCTION public.hookline_begun_by_user();
 CREATE OR REPLACE TRIGGER voice_calls_as_user BEFORE UPDATE ON public.voice_calls
     FOR EACH ROW WHEN (auth.uid() IS NOT NULL AND row_security_active('public.voice_calls'))
     EXECUTE FUNCTION public.hookline_keep_columns('room_name', 'status', 'connected_at', 'ended_at', 'metadata', 'updated_at');
@@ -208,7 +219,7 @@ DECLARE
     ours record;
     given record;
 BEGIN
-    LOCK TABLE public.call_events, public.event_keys IN ACCESS EXCLUSIVE MODE; -- as above
+    LOCK TABLE public.call_events, public.event_keys IN ACCESS EXCLUSIVE MODE; -- a batch's first, in its order
     FOR ours IN
         SELECT c.oid::regclass AS relation, c.relkind, t.users, t.service, t.writer
         FROM (VALUES

@@ -38,7 +38,9 @@ END
 $$;
 
 -- The rows that wait under a name, and the newest call of that session, become one. What hookline heard goes to the call
--- that is there, however long ago it ended; a row that an application wrote after it had ended is for the next one.
+-- that is there, however long ago it ended. An application's row waits for a call of its time: not for one that had ended
+-- before the row was written, nor for one that began when the row was over; and a user's row only for a call that this user
+-- is in, so that nobody comes by another's call by guessing its name.
 CREATE OR REPLACE FUNCTION public.hookline_settle_session(provider_name text, session text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -48,21 +50,24 @@ DECLARE
 BEGIN
     SELECT * INTO heard FROM public.voice_calls c
     WHERE c.provider = provider_name AND c.provider_call_id = 'session:' || session;
-    SELECT * INTO app FROM public.voice_calls c
-    WHERE c.provider = provider_name AND c.session_id = session AND c.provider_call_id IS NULL
-    ORDER BY c.created_at DESC, c.id LIMIT 1;
     SELECT * INTO call FROM public.voice_calls c
     WHERE c.provider = provider_name AND c.session_id = session AND c.provider_call_id NOT LIKE 'session:%'
     ORDER BY c.started_at DESC NULLS LAST, c.created_at DESC, c.id LIMIT 1;
+    SELECT * INTO app FROM public.voice_calls c
+    WHERE c.provider = provider_name AND c.session_id = session AND c.provider_call_id IS NULL
+      AND (c.begun_by_user IS NOT TRUE
+           OR EXISTS (SELECT FROM public.call_participants p WHERE p.call_id = call.id AND p.user_id = c.user_id))
+    ORDER BY c.created_at DESC, c.id LIMIT 1;
 
-    IF app.id IS NOT NULL AND call.id IS NOT NULL AND coalesce(call.ended_at >= app.created_at, true) THEN
+    IF app.id IS NOT NULL AND call.id IS NOT NULL AND coalesce(call.ended_at >= app.created_at, true)
+       AND (coalesce(app.phase, 0) < 2 OR coalesce(call.started_at <= coalesce(app.ended_at, app.updated_at), true)) THEN
         PERFORM public.hookline_merge_calls(app.id, call.id); -- others know the application's row by its id
         call.id := app.id;
         app.id := NULL;
     END IF;
     IF heard.id IS NULL THEN
         RETURN;
-    ELSIF app.id IS NOT NULL THEN
+    ELSIF app.id IS NOT NULL AND coalesce(app.phase, 0) < 2 THEN
         PERFORM public.hookline_merge_calls(app.id, heard.id);
     ELSIF call.id IS NOT NULL THEN
         PERFORM public.hookline_merge_calls(call.id, heard.id);

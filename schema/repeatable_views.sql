@@ -79,7 +79,8 @@ FROM public.voice_messages m
 JOIN public.voice_calls c ON c.id = m.call_id
 WHERE c.provider = 'beyond_presence' AND NOT m.superseded;
 
--- A page that still syncs by itself: a call that is there gains what it lacks, and a message is stored once.
+-- A page that still syncs by itself: a call that is there gains what it lacks, and a message, which may come before its
+-- call, is stored once.
 CREATE OR REPLACE FUNCTION public.hookline_beyond_call_written() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -103,11 +104,18 @@ CREATE TRIGGER beyond_calls_written INSTEAD OF INSERT ON public.beyond_calls
 CREATE OR REPLACE FUNCTION public.hookline_beyond_message_written() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
+    IF NEW.call_id IS NULL THEN
+        RAISE not_null_violation USING MESSAGE = 'a message needs the call_id of its call';
+    END IF;
+    INSERT INTO public.voice_calls (provider, provider_call_id) VALUES ('beyond_presence', NEW.call_id)
+    ON CONFLICT (provider_call_id, provider) DO NOTHING;
     INSERT INTO public.voice_messages (call_id, message_key, role, content, spoken_at)
     SELECT c.id, 'app:' || md5(concat_ws(' ', date_part('epoch', NEW.sent_at), NEW.message)),
            CASE NEW.sender WHEN 'user' THEN 'user' ELSE 'assistant' END::public.message_role, NEW.message, NEW.sent_at
     FROM public.voice_calls c
     WHERE c.provider = 'beyond_presence' AND c.provider_call_id = NEW.call_id
+      AND NOT EXISTS (SELECT FROM public.voice_messages m -- taken over from an older table, under another key
+                      WHERE m.call_id = c.id AND m.spoken_at = NEW.sent_at AND m.content = NEW.message)
     ON CONFLICT (call_id, message_key) DO NOTHING;
     RETURN NEW;
 END
@@ -191,14 +199,16 @@ LEFT JOIN LATERAL (
 
 -- ---- alerts: each is empty while all is well ----
 
--- More than 5 % of the last day's calls failed for technical reasons.
+-- More than 5 % of the last day's calls failed for technical reasons. What several providers tell of one phone call is one
+-- call, and failed if any of them says so.
 DROP VIEW IF EXISTS public.alert_failure_rate;
 CREATE VIEW public.alert_failure_rate AS
 SELECT calls, failed, round(100.0 * failed / calls, 2) AS failure_rate
-FROM (SELECT count(*) AS calls,
-             count(*) FILTER (WHERE c.status = 'failed' AND public.hookline_is_technical(c.provider, c.end_reason)) AS failed
-      FROM public.voice_calls c
-      WHERE c.created_at > now() - interval '1 day') day
+FROM (SELECT count(*) AS calls, count(*) FILTER (WHERE call.failed) AS failed
+      FROM (SELECT bool_or(c.status = 'failed' AND public.hookline_is_technical(c.provider, c.end_reason)) AS failed
+            FROM public.voice_calls c
+            WHERE c.created_at > now() - interval '1 day'
+            GROUP BY coalesce(c.call_sid, c.id::text)) call) day
 WHERE failed > 0.05 * calls;
 
 -- Calls that have been active for more than two hours.
@@ -214,7 +224,8 @@ SELECT c.id,
 FROM public.voice_calls c
 WHERE c.status = 'active' AND coalesce(c.connected_at, c.started_at, c.created_at) < now() - interval '2 hours';
 
--- Today's tokens are more than twice the daily average of the 30 days before, or of as many as there are.
+-- Today's tokens are more than twice the daily average of the 30 days before, or of as many as there are. Without any
+-- tokens before there is nothing to compare with.
 DROP VIEW IF EXISTS public.alert_token_spike;
 CREATE VIEW public.alert_token_spike AS
 SELECT today, round(before / days, 1) AS daily_average
@@ -223,17 +234,18 @@ FROM (SELECT coalesce(sum(c.total_tokens_used) FILTER (WHERE c.created_at >= cur
              current_date - min(c.created_at)::date AS days
       FROM public.voice_calls c
       WHERE c.created_at >= current_date - 30) t
-WHERE days > 0 AND today > 2 * before / days;
+WHERE days > 0 AND before > 0 AND today > 2 * before / days;
 
--- Tables of more than 16 MiB that grew by more than half within 7 days.
+-- Tables of more than 16 MiB that grew by more than half within a week: as far as there are samples of these days, or nearly.
 DROP VIEW IF EXISTS public.alert_storage_growth;
 CREATE VIEW public.alert_storage_growth AS
 SELECT s.table_name, s.bytes, s.bytes_before, round(100.0 * (s.bytes - s.bytes_before) / s.bytes_before, 1) AS growth
 FROM (SELECT DISTINCT ON (l.table_name) l.table_name, l.bytes,
              (SELECT b.bytes FROM public.storage_samples b
-              WHERE b.table_name = l.table_name AND b.day <= l.day - 7
+              WHERE b.table_name = l.table_name AND b.day BETWEEN l.day - 10 AND l.day - 7
               ORDER BY b.day DESC LIMIT 1) AS bytes_before
       FROM public.storage_samples l
+      WHERE l.day >= current_date - 2
       ORDER BY l.table_name, l.day DESC) s
 WHERE s.bytes > 16 * 1024 * 1024 AND s.bytes > 1.5 * s.bytes_before;
 

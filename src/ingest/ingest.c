@@ -404,7 +404,7 @@ ingest_wait_t *ingest_take(ingest_port_t *port, const provider_t *provider, cons
     ingest_wait_t *wait = NULL;
     err_t err = {.code = ERR_NONE};
     buf_t tried = BUF_EMPTY;
-    form_t form;
+    form_t form = {.count = 0};
 
     r.explain = in->explains ? &tried : NULL;
     if (!check_genuine(in, index, route, body_kind(&r, content_type), &r, &form, d->arena, &err)) {

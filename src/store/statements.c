@@ -327,10 +327,12 @@ static void write_events(buf_t *out)
     buf_printf(out,
                ")), fresh AS (INSERT INTO public.event_keys (key_hash, seen_at) SELECT key_hash, received_at FROM d"
                " ON CONFLICT (key_hash) DO NOTHING RETURNING key_hash)"
-               " INSERT INTO public.call_events (received_at, occurred_at");
+               " INSERT INTO public.call_events (received_at, occurred_at, duration");
     for (size_t i = 0; i < COUNT(EVENT_COLUMNS); i++)
         buf_printf(out, ", %s", EVENT_COLUMNS[i].name);
-    buf_printf(out, ") SELECT received_at, occurred_at");
+    /* what users of older systems look for in an event, which Twilio's callbacks have */
+    buf_printf(out, ") SELECT received_at, occurred_at, CASE WHEN payload ->> 'CallDuration' ~ '^[0-9]{1,9}$'"
+                    " THEN (payload ->> 'CallDuration')::integer END");
     for (size_t i = 0; i < COUNT(EVENT_COLUMNS); i++)
         buf_printf(out, ", %s", EVENT_COLUMNS[i].name);
     buf_printf(out, " FROM d WHERE key_hash = ANY (ARRAY(SELECT key_hash FROM fresh))");

@@ -85,6 +85,73 @@ test('a call whose start becomes known may become the most recent', async () => 
     assert.deepEqual(await sids(), {ada: 'CA1'});
 });
 
+// ---- by hand, as applications do it: by leads.call_sid ----
+
+const report = async (call, from = 0, to) => {
+    for (const event of call.events.slice(from, to)) assert.ok((await send(hookline.url, await event.sign())).status < 300);
+};
+const writeSid = (name, sid) => database.client.query('UPDATE leads SET call_sid = $1 WHERE name = $2', [sid, name]);
+
+test('a Call SID that an application wrote stands, though its call becomes known later, and newer calls come', async () => {
+    await addLead('ada', NUMBER);
+    const first = twilioCall('written first', {customer: '+12025550188'}); // another number: the lead was called elsewhere
+    const second = twilioCall('newer', {customer: NUMBER});
+    await writeSid('ada', first.callSid);
+    await report(first);
+    assert.deepEqual(await sids(), {ada: first.callSid});
+    assert.equal(await database.value(`SELECT learned_by FROM lead_calls WHERE call_sid = $1`, [first.callSid]), 'hand');
+    await report(second);
+    assert.deepEqual(await sids(), {ada: first.callSid});
+    await addLead('bob', '+12025550188'); // has the number, but the call is somebody else's by hand
+    assert.deepEqual(await sids(), {ada: first.callSid, bob: null});
+});
+
+test('a call that an application took from a lead is not given back by its number', async () => {
+    await addLead('ada', NUMBER);
+    const taken = twilioCall('taken back', {customer: NUMBER});
+    await report(taken, 2, 4);
+    assert.deepEqual(await sids(), {ada: taken.callSid});
+    await writeSid('ada', null);
+    await report(taken); // tells an earlier start
+    assert.deepEqual(await sids(), {ada: null});
+    const next = twilioCall('the next one', {customer: NUMBER});
+    await report(next);
+    assert.deepEqual(await sids(), {ada: next.callSid});
+});
+
+test('a link by hand is of the telephone call, whichever provider reported it', async () => {
+    await addLead('ada', NUMBER);
+    const bob = await addLead('bob', '+12025550199');
+    await addCall('CA1', '2026-01-01');
+    const other = await database.value(
+        `INSERT INTO voice_calls (provider, provider_call_id, call_sid, customer_number, started_at)
+         VALUES ('vapi', 'v1', 'CA1', $1, '2026-01-01') RETURNING id`,
+        [NUMBER],
+    );
+    assert.deepEqual(await sids(), {ada: 'CA1', bob: null});
+    await database.client.query("INSERT INTO lead_calls (lead_id, call_id, learned_by) VALUES ($1, $2, 'hand')", [bob, other]);
+    assert.deepEqual(await sids(), {ada: null, bob: 'CA1'});
+});
+
+test('a call whose number turns out to be another goes to the lead who has that', async () => {
+    await addLead('ada', NUMBER);
+    await addLead('bob', '+12025550199');
+    const id = await addCall('CA1', '2026-01-01');
+    assert.deepEqual(await sids(), {ada: 'CA1', bob: null});
+    await database.client.query('UPDATE voice_calls SET customer_number = $1 WHERE id = $2', ['+1 202 555 0199', id]);
+    assert.deepEqual(await sids(), {ada: null, bob: 'CA1'});
+    assert.equal(await database.value('SELECT count(*) FROM lead_calls'), 1);
+});
+
+test("an application's call is linked by its numbers, though it waits for its room", async () => {
+    await addLead('ada', NUMBER);
+    await database.client.query(
+        `INSERT INTO voice_calls (session_id, direction, from_number, to_number, call_sid) VALUES ('s1', 'inbound', $1, '+12025550100', 'CA9')`,
+        ['+1 (202) 555-0143'],
+    );
+    assert.deepEqual(await sids(), {ada: 'CA9'});
+});
+
 test('PostgreSQL reads international numbers as hookline does', async () => {
     const numbers = JSON.parse(readFileSync(new URL('../fixtures/phone-numbers.json', import.meta.url)));
     for (const [phone, wanted] of [...numbers, [null, null], ['+44 (0)20 7946 0958', null]])

@@ -48,7 +48,7 @@ const WORDS = {sender: {ai: 'assistant', user: 'user'}};
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 function isKept(key, value, row, of) {
-    const stored = [row[key], row.metadata?.older?.[key], row.payload?.[key], ...(OTHER_NAMES[key] ?? []).map((name) => row[name])];
+    const stored = [row[key], row.metadata?.older?.[key], row.payload?.[key], row.payload?.older?.[key], ...(OTHER_NAMES[key] ?? []).map((name) => row[name])];
     if (stored.some((candidate) => candidate !== undefined && same(candidate, value))) return true;
     if (key === 'metadata') return Object.entries(value).every(([name, own]) => same(row.metadata?.[name], own));
     if (WORDS[key]) return row.role === WORDS[key][value];
@@ -106,6 +106,185 @@ for (const files of SETS)
             await database.drop();
         }
     });
+
+// ---- what has a column under its own name goes there ----
+
+const TABLES = ['users', 'businesses', 'customers', 'agents', 'phone_numbers', 'leads', 'voice_calls', 'voice_messages', 'call_participants', 'call_events'];
+/** What hookline decides on itself, or makes out of other columns; an older value of that name is kept beside it. */
+const DECIDED = ['metadata', 'versions', 'phase', 'transcript_source', 'source', 'superseded', 'way', 'payload', 'raw', 'error'];
+/** Of later migrations. */
+const LATER = ['number_pending_since', 'hand_call_sid', 'begun_by_user'];
+const [USER, BUSINESS, AGENT, CALL] = [1, 2, 3, 4].map((n) => `00000000-0000-4000-8000-00000000000${n}`);
+/** Where not any value of its type will do. */
+const VALUES = {
+    'users.id': USER, 'users.role': 'admin', 'businesses.id': BUSINESS, 'agents.id': AGENT, 'voice_calls.id': CALL,
+    'phone_numbers.agent_id': AGENT, 'voice_messages.id': 7, 'voice_messages.role': 'assistant', 'voice_messages.spoken_at': '2026-01-05T00:00:00+00:00',
+    user_id: USER, business_id: BUSINESS, call_id: CALL, action: 'bridge', status: 'completed', outcome: 'completed', direction: 'outbound',
+    participant_type: 'agent', phone_number: '+12025550143', customer_number: '+12025550143', number: '+12025550143', phone: '+12025550143',
+    phone_e164: '+12025550143', model: 'm', model_used: 'm', timestamp: '2026-01-05T00:00:00+00:00',
+};
+const OF_TYPE = {
+    text: (table, column) => `${table}'s ${column}`,
+    'character varying': (table, column) => `${table}'s ${column}`,
+    uuid: (table, column, n) => `00000000-0000-4000-9000-0000000000${n + 10}`,
+    'timestamp with time zone': (table, column, n) => `2026-01-${String(n + 1).padStart(2, '0')}T00:00:00.000001+00:00`,
+    integer: (table, column, n) => 100 + n,
+    smallint: (table, column, n) => n,
+    bigint: (table, column, n) => 1000 + n,
+    numeric: () => 1.25,
+    boolean: () => true,
+    jsonb: (table, column) => ({of: column}),
+    bytea: () => '\\\\x00',
+};
+
+async function sameColumns(database, table) {
+    const columns = await database.rows(
+        `SELECT column_name AS name, CASE data_type WHEN 'USER-DEFINED' THEN 'text' ELSE data_type END AS type FROM information_schema.columns
+         WHERE table_schema = 'public' AND table_name = $1 AND column_name <> ALL ($2) AND data_type <> 'ARRAY' ORDER BY ordinal_position`,
+        [table, LATER],
+    );
+    return columns.map(({name, type}, n) => ({name, type, value: VALUES[`${table}.${name}`] ?? VALUES[name] ?? OF_TYPE[type](table, name, n)}));
+}
+
+for (const form of ['the same types', 'text'])
+    test(`an older column that has the name of one of ours gives its value: as ${form}`, async () => {
+        const ours = await createDatabase();
+        const older = await createDatabase({migrate: false});
+        try {
+            const tables = await Promise.all(TABLES.map(async (table) => [table, await sameColumns(ours, table)]));
+            for (const [table, columns] of tables) {
+                await older.client.query(`CREATE TABLE ${table} (${columns.map((c) => `"${c.name}" ${form === 'text' ? 'text' : c.type}`)})`);
+                await older.client.query(`INSERT INTO ${table} SELECT * FROM jsonb_populate_record(NULL::${table}, $1)`, [
+                    Object.fromEntries(columns.map((c) => [c.name, c.value])),
+                ]);
+            }
+            migrate(older);
+            for (const [table, columns] of tables) {
+                const compared = columns.filter((c) => !DECIDED.includes(c.name));
+                assert.ok(compared.length > 4, table);
+                const expected = Object.fromEntries(compared.map((c) => [c.name, c.value]));
+                const row = await older.row(
+                    `SELECT to_jsonb(t) AS stored, to_jsonb(jsonb_populate_record(NULL::${table}, $2)) AS expected FROM ${table} t
+                     JOIN hookline_older.moved m ON m.older_table = $1 AND m.new_id = t.id::text`,
+                    [table, expected],
+                );
+                for (const {name} of compared) assert.deepEqual(row.stored[name], row.expected[name], `${table}.${name}`);
+            }
+        } finally {
+            await inTurn(() => ours.drop(), () => older.drop());
+        }
+    });
+
+test('what has the right name and does not fit is kept beside it', async () => {
+    const database = await createDatabase({migrate: false});
+    await database.client.query(`CREATE TABLE businesses (id serial PRIMARY KEY, name text); INSERT INTO businesses (name) VALUES ('one');
+        CREATE TABLE agents (id serial PRIMARY KEY, business_id int, synced_at text, action text, provider text);
+        INSERT INTO agents (business_id, synced_at, action, provider) VALUES (1, 'never', 'fly', 'retell'), (9, '2026-01-01', 'answer', NULL);
+        CREATE TABLE voice_calls (id serial PRIMARY KEY, session_id text, status text, cost double precision, duration_seconds numeric, direction text);
+        INSERT INTO voice_calls (session_id, status, cost, duration_seconds, direction) VALUES ('s', 'ended', 1e-7, 12.50, 'outbound-api')`);
+    migrate(database);
+    const [first, second] = await database.rows(
+        `SELECT b.name, to_char(a.synced_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS synced, a.action, a.provider, a.metadata -> 'older' AS older
+         FROM agents a LEFT JOIN businesses b ON b.id = a.business_id ORDER BY a.metadata -> 'older' -> 'id'`,
+    );
+    assert.deepEqual(first, {name: 'one', synced: null, action: null, provider: 'retell', older: {id: 1, business_id: 1, synced_at: 'never', action: 'fly'}});
+    assert.deepEqual(second, {name: null, synced: '2026-01-01', action: 'answer', provider: 'vapi', older: {id: 2, business_id: 9}});
+    assert.deepEqual(await database.row("SELECT cost, duration_seconds, direction, metadata -> 'older' AS older FROM voice_calls"), {
+        cost: '0.0000001',
+        duration_seconds: null,
+        direction: 'outbound',
+        older: {id: 1, status: 'ended', duration_seconds: 12.5, direction: 'outbound-api'},
+    });
+    await database.drop();
+});
+
+test("an application's own columns keep their defaults, and are NULL no more than before; what cannot be is named", async () => {
+    const database = await createDatabase({migrate: false});
+    await database.client.query(`CREATE TYPE call_status AS ENUM ('ringing', 'gone');
+        CREATE TABLE users (id uuid PRIMARY KEY, is_vip boolean NOT NULL DEFAULT false);
+        CREATE TABLE voice_calls (id uuid PRIMARY KEY, user_id uuid); INSERT INTO voice_calls VALUES ('${CALL}', '${USER}');
+        CREATE SEQUENCE tickets;
+        CREATE TABLE leads (id serial PRIMARY KEY, is_vip boolean NOT NULL DEFAULT false, score int DEFAULT 1 + 1 CHECK (score < 9), "When" timestamptz DEFAULT now(),
+            ref serial, ticket text DEFAULT 'T' || nextval('tickets'), mood call_status DEFAULT 'gone', twice int GENERATED ALWAYS AS (2) STORED, must text NOT NULL);
+        INSERT INTO leads (is_vip, score, must) VALUES (true, NULL, 'a')`);
+    const {stderr} = migrate(database);
+    assert.deepEqual(await database.value("SELECT array_agg(is_vip) FROM users"), [false], 'a user whom only a call names');
+    await assert.rejects(database.client.query("INSERT INTO leads (name) VALUES ('b')"), /"must"/);
+    await assert.rejects(database.client.query("INSERT INTO leads (name, must, is_vip) VALUES ('b', 'b', NULL)"), /"is_vip"/);
+    await database.client.query('DROP SCHEMA hookline_older CASCADE');
+    await database.client.query("INSERT INTO leads (name, must) VALUES ('b', 'b')");
+    assert.deepEqual(await database.rows('SELECT is_vip, score, "When" IS NOT NULL AS timed, ref, ticket, mood, must FROM leads ORDER BY id'), [
+        {is_vip: true, score: null, timed: true, ref: 1, ticket: 'T1', mood: 'gone', must: 'a'},
+        {is_vip: false, score: 2, timed: true, ref: 2, ticket: 'T3', mood: 'gone', must: 'b'},
+    ]);
+    assert.match(stderr, /public\.leads\.twice has no default: it was an identity, or generated/);
+    assert.match(stderr, /public\.leads has no constraint leads_score_check, which the older table has: CHECK/);
+    await database.drop();
+});
+
+test('a sequence that no table owns keeps its name from nobody', async () => {
+    const database = await createDatabase({migrate: false});
+    for (const table of ['leads', 'voice_messages', 'call_participants', 'call_events'])
+        await database.client.query(`CREATE SEQUENCE ${table}_id_seq; CREATE TABLE ${table} (id integer PRIMARY KEY DEFAULT nextval('${table}_id_seq'));
+            INSERT INTO ${table} SELECT FROM generate_series(1, 5)`);
+    await database.client.query("CREATE TABLE elsewhere (id integer DEFAULT nextval('leads_id_seq'))");
+    migrate(database);
+    assert.equal(await database.value("SELECT pg_get_serial_sequence('leads', 'id')"), 'public.leads_id_seq1', 'another table uses the older one');
+    assert.equal(await database.value("SELECT pg_get_serial_sequence('voice_messages', 'id')"), 'public.voice_messages_id_seq');
+    assert.equal(await database.value("INSERT INTO leads (name) VALUES ('new') RETURNING id"), 6);
+    assert.equal(await database.value('INSERT INTO hookline_older.voice_messages DEFAULT VALUES RETURNING id'), 6);
+    const hookline = await startHookline({DATABASE_URL: database.url});
+    const call = livekitCall('sequences');
+    for (const event of call.events) assert.equal((await send(hookline.url, await event.sign())).status, 200);
+    await database.client.query("INSERT INTO voice_messages (call_id, role, content) SELECT id, 'user', 'hi' FROM voice_calls WHERE provider_call_id = $1", [call.providerCallId]);
+    await inTurn(() => hookline.end(), () => database.drop());
+});
+
+test('a call that was over has an end, and waits for no later room of its name', async () => {
+    const database = await createDatabase({migrate: false});
+    await database.client.query(`CREATE TABLE voice_calls (id uuid PRIMARY KEY, session_id text, status text, started_at timestamptz, duration_seconds int,
+            created_at timestamptz, updated_at timestamptz);
+        INSERT INTO voice_calls VALUES
+            ('00000000-0000-4000-8000-000000000001', 'standup', 'completed', '2025-01-01 10:00Z', 60, '2025-01-01 09:59Z', '2025-06-01 00:00Z'),
+            ('00000000-0000-4000-8000-000000000002', 'standup', 'ended', NULL, NULL, '2025-01-02 09:59Z', '2025-01-02 10:30Z'),
+            ('00000000-0000-4000-8000-000000000003', 'standup', 'ended', NULL, NULL, NULL, NULL)`);
+    migrate(database);
+    const ended = () => database.rows(`SELECT to_char(ended_at AT TIME ZONE 'UTC', 'MM-DD HH24:MI') AS ended, provider_call_id AS id FROM voice_calls
+        WHERE id::text LIKE '00000000%' ORDER BY id`);
+    const before = await ended();
+    assert.deepEqual(before, [
+        {ended: '01-01 10:01', id: null},
+        {ended: '01-02 10:30', id: null},
+        {ended: null, id: 'older:00000000-0000-4000-8000-000000000003'},
+    ]);
+    const hookline = await startHookline({DATABASE_URL: database.url});
+    const call = livekitCall('standup');
+    for (const event of call.events) {
+        event.body.room.name = 'standup';
+        assert.equal((await send(hookline.url, await event.sign())).status, 200);
+    }
+    assert.deepEqual(await ended(), before);
+    assert.equal(await database.value('SELECT count(*) FROM voice_calls WHERE provider_call_id = $1', [call.providerCallId]), 1);
+    await inTurn(() => hookline.end(), () => database.drop());
+});
+
+test('rows that got lost stop the migration, which says how to go on without them', async () => {
+    const database = await olderDatabase('business');
+    await database.client.query(`CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+        CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity = 'public.phone_numbers' AND command_tag = 'CREATE TABLE') THEN
+                CREATE TRIGGER lose BEFORE INSERT ON public.phone_numbers FOR EACH ROW EXECUTE FUNCTION lose();
+            END IF;
+        END $$;
+        CREATE EVENT TRIGGER on_ddl ON ddl_command_end EXECUTE FUNCTION on_ddl()`);
+    const {code, stderr} = runHookline(['migrate'], {DATABASE_URL: database.url});
+    assert.notEqual(code, 0);
+    assert.match(stderr, /of 3 rows of the older table phone_numbers only 0 could be taken over/);
+    assert.match(stderr, /ALTER TABLE hookline_older\.phone_numbers RENAME TO/);
+    await database.client.query('ALTER TABLE hookline_older.phone_numbers RENAME TO phone_numbers_lost');
+    assert.match(migrate(database).stderr, /hookline_older\.phone_numbers_lost: its 3 rows stay there/);
+    await database.drop();
+});
 
 test('an empty database has no trace of the search for older tables', async () => {
     const database = await createDatabase();
@@ -242,6 +421,20 @@ describe('after the migration', () => {
         assert.equal(new Date(row.ended_at).getTime(), Date.parse(ended));
         assert.equal(row.status, 'completed');
         assert.equal(await database.value("SELECT count(*) FROM beyond_call_messages WHERE call_id = 'bey-call-2'"), 1);
+    });
+
+    test('Beyond Presence: a message is stored once, though it was taken over; one whose call is not known yet brings it', async () => {
+        const write = (callId, message, at) =>
+            database.client.query("INSERT INTO beyond_call_messages (call_id, message, sent_at, sender) VALUES ($1, $2, $3, 'user')", [callId, message, at]);
+        const count = (callId) => database.value('SELECT count(*) FROM beyond_call_messages WHERE call_id = $1', [callId]);
+        await write('bey-call-1', 'Fine', '2025-12-01T10:00:05Z');
+        assert.equal(await count('bey-call-1'), 2);
+        await write('bey-call-1', 'Fine', '2025-12-01T10:00:09Z');
+        assert.equal(await count('bey-call-1'), 3, 'said again is another message');
+        for (let times = 0; times < 2; times++) await write('bey-call-new', 'Hello', '2025-12-09T10:00:00Z');
+        assert.equal(await count('bey-call-new'), 1);
+        assert.deepEqual(await calls("provider_call_id = 'bey-call-new'").then((rows) => rows.map((r) => [r.provider, r.status])), [['beyond_presence', 'pending']]);
+        await assert.rejects(write(null, 'Lost', '2025-12-09T10:00:00Z'), /a message needs the call_id of its call/);
     });
 
     test('an application goes on writing transcripts, of calls that are known and that are not', async () => {

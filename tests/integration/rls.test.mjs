@@ -61,7 +61,7 @@ const MATRIX = [
     // view
     ['conversation_transcripts', 'xxxx',   '1xxx', '1xxx',   '0xxx',  '*+xx', '*+xx', '*xxx'],
     ['beyond_calls',             'xxxx',   '1xxx', '1xxx',   '0xxx',  '*+xx', '*+xx', '*xxx'],
-    ['beyond_call_messages',     'xxxx',   '1xxx', '1xxx',   '0+xx',  '*+xx', '*+xx', '*xxx'], // of no call one sees: to nowhere
+    ['beyond_call_messages',     'xxxx',   '1xxx', '1xxx',   '0xxx',  '*+xx', '*+xx', '*xxx'],
     ['active_calls_summary',     'xxxx',   '1xxx', '1xxx',   '0xxx',  '*xxx', '*xxx', '*xxx'],
     ['call_analytics',           'xxxx',   '1xxx', '1xxx',   '0xxx',  '*xxx', '*xxx', '*xxx'],
     ['alert_long_calls',         'xxxx',   '1xxx', '1xxx',   '0xxx',  '*xxx', '*xxx', '*xxx'],

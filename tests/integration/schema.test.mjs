@@ -67,7 +67,8 @@ test('no trigger fires for what hookline writes into calls, participants and mes
     );
     assert.ok(triggers.length > 5);
     for (const {tgname, text} of triggers)
-        assert.match(text, /hookline\.writes|updated_at|AFTER DELETE/, tgname); // hookline sets updated_at, and deletes nothing
+        // hookline sets updated_at, deletes nothing, and is under no policy
+        assert.match(text, /hookline\.writes|updated_at|AFTER DELETE|row_security_active/, tgname);
 });
 
 // ---- by hand ----
@@ -290,6 +291,18 @@ test('failures: more than 5 % of a day, for technical reasons', async () => {
     assert.deepEqual(await alert(), [{calls: 101, failed: 6, failure_rate: '5.94'}]);
 });
 
+test('failures: one phone call is one, however many providers tell of it', async () => {
+    const alert = () => database.rows('SELECT * FROM alert_failure_rate');
+    await sql("INSERT INTO voice_calls (provider, status) SELECT 'twilio', 'completed' FROM generate_series(1, 19)");
+    await addCall({provider: 'twilio', call_sid: 'CA1', status: 'failed', end_reason: 'busy'});
+    await addCall({provider: 'vapi', call_sid: 'CA1', status: 'failed', end_reason: 'customer-busy'});
+    await addCall({provider: 'livekit', call_sid: 'CA1', status: 'failed', end_reason: 'SIP_TRUNK_FAILURE'});
+    assert.deepEqual(await alert(), [], '5 %');
+    await addCall({provider: 'vapi', call_sid: 'CA2', status: 'failed', end_reason: 'pipeline-error-openai-llm-failed'});
+    await addCall({provider: 'twilio', call_sid: 'CA2', status: 'completed'});
+    assert.deepEqual(await alert(), [{calls: 21, failed: 2, failure_rate: '9.52'}]);
+});
+
 test('calls that have been active for more than two hours', async () => {
     const long = await addCall({status: 'active', connected_at: new Date(Date.now() - 121 * 60_000)});
     await addCall({status: 'active', started_at: new Date(Date.now() - 119 * 60_000)});
@@ -303,6 +316,11 @@ test('tokens: more than twice the daily average of the days before', async () =>
     const alert = () => database.rows('SELECT * FROM alert_token_spike');
     await add(1000, 0);
     assert.deepEqual(await alert(), [], 'the first day has nothing to be compared with');
+    for (const none of [null, 0]) {
+        await add(none, 3);
+        assert.deepEqual(await alert(), [], 'nor have days without any tokens');
+    }
+    await sql('DELETE FROM voice_calls WHERE coalesce(total_tokens_used, 0) = 0');
     await add(900, 2);
     await add(1_000_000, 31);
     assert.deepEqual(await alert(), [{today: '1000', daily_average: '450.0'}]);
@@ -326,7 +344,15 @@ test('storage: sampled once a day, and more than half as much again within a wee
     }
     await add('new', 6, 100);
     await add('new', 0, 900);
-    assert.deepEqual(await database.rows('SELECT table_name, growth FROM alert_storage_growth'), [{table_name: 'grown', growth: '51.0'}]);
+    for (const [table, before, now] of [['ten days', 10, 0], ['a month ago', 30, 0], ['eleven days', 11, 0], ['two days ago', 9, 2], ['gone', 10, 3]]) {
+        await add(table, before, 100);
+        await add(table, now, 151);
+    }
+    assert.deepEqual(await database.rows('SELECT table_name, growth FROM alert_storage_growth ORDER BY 1'), [
+        {table_name: 'grown', growth: '51.0'},
+        {table_name: 'ten days', growth: '51.0'},
+        {table_name: 'two days ago', growth: '51.0'},
+    ]);
     await add('grown', 70, 1);
     await sql('SELECT hookline_sample_storage()');
     assert.equal(await database.value("SELECT count(*) FROM storage_samples WHERE day < current_date - 60"), 0);

@@ -93,6 +93,30 @@ test('a name that is used again is another call: the row written after the first
     assert.equal((await calls()).length, 2);
 });
 
+test('a row that was over before the room began is not its row', async () => {
+    const call = livekitCall('after it was over');
+    const {id} = await openSession(call.ids.roomName, null, `'2025-01-01'`);
+    await database.client.query(`UPDATE voice_calls SET status = 'failed', ended_at = '2025-01-02' WHERE id = $1`, [id]);
+    await deliver(call.events);
+    assert.equal((await calls()).length, 2);
+    assert.equal((await calls()).find((c) => c.id === id).provider_call_id, null);
+});
+
+test("a user's own row is claimed by a room that this user is in, and by no other", async () => {
+    const [eve, bob] = [await addUser(), await addUser()];
+    for (const [name, inRoom, claimed] of [['guessed', bob, false], ['joined', eve, true]]) {
+        const call = livekitCall(name);
+        for (const {body} of call.events)
+            if (body.participant?.sid === call.ids.callerSid) body.participant.identity = inRoom;
+        const {id} = await openSession(call.ids.roomName, eve, `'2026-01-01'`);
+        await database.client.query('UPDATE voice_calls SET begun_by_user = true WHERE id = $1', [id]); // as the policies note it
+        await deliver(call.events);
+        const rows = (await calls()).filter((c) => c.session_id === call.ids.roomName);
+        assert.equal(rows.length, claimed ? 1 : 2, name);
+        assert.equal(rows.find((c) => c.id === id).provider_call_id, claimed ? call.ids.roomSid : null, name);
+    }
+});
+
 test('a participant whose identity is the id of a user is that user', async () => {
     const call = livekitCall('known user');
     const user = await addUser();

@@ -454,7 +454,7 @@ WITH older AS (
            hookline_older.as_bigint(j ->> 'total_tokens_used') AS tokens,
            hookline_older.as_boolean(j ->> 'ai_agent_used') AS ai_agent_used,
            hookline_older.as_numeric(j ->> 'cost') AS cost,
-           lower(substring(j ->> 'direction' FROM '^(?i)inbound|outbound')) AS direction,
+           lower(substring(j ->> 'direction' FROM '(?i)^(?:inbound|outbound)')) AS direction,
            hookline_older.as_time(j ->> 'created_at') AS created_at,
            hookline_older.as_time(j ->> 'updated_at') AS updated_at
     FROM hookline_older.rows_of('voice_calls') r

@@ -21,8 +21,9 @@ typedef int64_t version_t;
 typedef enum { RANK_INFERRED = 1, RANK_EVENT = 2, RANK_REPORT = 3, RANK_HAND = 4 } rank_t;
 version_t version_of(rank_t rank, int64_t clock_us); /* TIME_NONE and what is before 1970 count as 0 */
 
-/* The clock of CALL_TRANSCRIPT_SOURCE where lines are heard live, with RANK_EVENT: which source is the better one. */
-typedef enum { LIVE_GATHERED = 1, LIVE_HEARD = 2, LIVE_BRIDGED = 3 } hearing_t;
+/* The clock of CALL_TRANSCRIPT_SOURCE where lines are heard live, with RANK_EVENT: which source is the better one. The
+ * least are single lines, of which some may never have come; then what a provider hears all of; then our own ears. */
+typedef enum { LIVE_LINES = 1, LIVE_HEARD = 2, LIVE_BRIDGED = 3 } hearing_t;
 
 typedef enum { COLUMN_TEXT, COLUMN_INT, COLUMN_TIME, COLUMN_BOOL, COLUMN_NUMERIC, COLUMN_JSON } column_type_t;
 typedef enum {

@@ -56,7 +56,7 @@ static void line_facts(delivery_t *d, fact_t *call, const line_t *line, str_t ha
     if (line->spoken_us != TIME_NONE)
         fact_number(f, MESSAGE_SEQUENCE, live, line->spoken_us);
     fact_time(f, MESSAGE_SPOKEN_AT, RANK_EVENT, line->spoken_us);
-    fact_text(call, CALL_TRANSCRIPT_SOURCE, version_of(RANK_EVENT, LIVE_HEARD), STR("live"));
+    fact_text(call, CALL_TRANSCRIPT_SOURCE, version_of(RANK_EVENT, LIVE_LINES), STR("live"));
 }
 
 static void message_facts(delivery_t *d, const line_t *line)

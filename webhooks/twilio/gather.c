@@ -43,7 +43,7 @@ void twilio_gather(twilio_request_t *r)
     fact_text(message, MESSAGE_ROLE, v, STR("user"));
     fact_text(message, MESSAGE_CONTENT, v, spoken ? speech : digits);
     fact_text(message, MESSAGE_METADATA, v, spoken ? speech_metadata(r) : digits_metadata(r));
-    fact_text(r->call, CALL_TRANSCRIPT_SOURCE, version_of(RANK_EVENT, LIVE_GATHERED), SOURCE);
+    fact_text(r->call, CALL_TRANSCRIPT_SOURCE, version_of(RANK_EVENT, LIVE_LINES), SOURCE);
 }
 
 /* partialResultCallback: replaced by the next one, or by the result. */

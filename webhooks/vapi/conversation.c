@@ -51,8 +51,7 @@ static line_t read_line(const cJSON *node, const void *ctx)
     return line;
 }
 
-/* Of what is heard during the call, "update" wins over "live": at equal versions the greater text does, and it is the
- * better one, as each update holds what a lost line would have told. */
+/* Of what is heard during the call, "update" wins over "live": each update holds what a lost line would have told. */
 void vapi_lines(const vapi_message_t *m, str_t source)
 {
     const transcript_t said = {.rank = m->rank, .list = find_list(m), .read = read_line, .ctx = m, .source = source};

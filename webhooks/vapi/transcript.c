@@ -52,7 +52,7 @@ static void line_facts(const vapi_message_t *m, const heard_t *l, int64_t ms)
     fact_number(f, MESSAGE_SEQUENCE, live, ms);
     fact_time(f, MESSAGE_SPOKEN_AT, RANK_EVENT, d->occurred_us);
     fact_text(f, MESSAGE_METADATA, live, vapi_line_metadata(m->root, d->arena));
-    fact_text(m->fact, CALL_TRANSCRIPT_SOURCE, version_of(RANK_EVENT, LIVE_HEARD), STR("live"));
+    fact_text(m->fact, CALL_TRANSCRIPT_SOURCE, version_of(RANK_EVENT, LIVE_LINES), STR("live"));
     fact_phase(m->fact, PHASE_ACTIVE);
     fact_bool(m->fact, CALL_AI_AGENT_USED, RANK_EVENT, true);
 }

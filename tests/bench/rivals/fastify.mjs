@@ -97,12 +97,14 @@ function eventSql(p) {
         received = p.next('timestamptz'),
         occurred = p.next('timestamptz');
     const columns = EVENT_COLUMNS.map(([, type]) => p.next(type));
+    const seconds = `${columns[EVENT_COLUMNS.findIndex(([name]) => name === 'payload')]} ->> 'CallDuration'`;
     return `WITH fresh AS (
         INSERT INTO public.event_keys (key_hash, seen_at) VALUES (${hash}, ${received})
         ON CONFLICT (key_hash) DO NOTHING RETURNING 1
     ), event AS (
-        INSERT INTO public.call_events (received_at, occurred_at, ${EVENT_COLUMNS.map(([name]) => name).join(', ')})
-        SELECT ${received}, ${occurred}, ${columns.join(', ')} FROM fresh
+        INSERT INTO public.call_events (received_at, occurred_at, duration, ${EVENT_COLUMNS.map(([name]) => name).join(', ')})
+        SELECT ${received}, ${occurred}, CASE WHEN ${seconds} ~ '^[0-9]{1,9}$' THEN (${seconds})::integer END,
+               ${columns.join(', ')} FROM fresh
     )`;
 }
 

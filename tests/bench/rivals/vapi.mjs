@@ -36,6 +36,7 @@ const COMPLETED =
     /^(customer-ended-call|assistant-ended-call|assistant-said-end-call-phrase$|silence-timed-out$|exceeded-max-duration$|manually-canceled$|assistant-forwarded-call$)/;
 const FAILED =
     /^(customer-did-not-answer$|customer-busy$|voicemail$|call\.start\.error|call\.in-progress\.error|call\.ringing\.error|pipeline-|assistant-)/;
+const HEARD_LIVE = versionOf(EVENT, 1); // LIVE_LINES
 const ROLES = {user: 'user', assistant: 'assistant', bot: 'assistant'};
 
 const isVolatile = (key) => key.startsWith('presigned') || key === 'timestamp' || key === 'updatedAt';
@@ -84,6 +85,7 @@ function readCall(d, message, call, rank) {
     row.put(CALL.account_id, version, call.orgId);
     row.put(CALL.agent_id, version, call.assistantId);
     row.put(CALL.agent_name, version, message.assistant?.name ?? call.assistant?.name);
+    row.put(CALL.customer_name, version, message.customer?.name ?? call.customer?.name);
     const inbound = call.type === 'inboundPhoneCall';
     if (inbound || call.type === 'outboundPhoneCall') {
         const theirs = message.customer?.number ?? call.customer?.number;
@@ -135,7 +137,7 @@ function transcript(d, message, call) {
     d.eventKey = `transcript:${call.id}:${role}:${d.occurredMs ?? 0}:${hash.slice(0, 32)}`;
     d.call.put(CALL.phase, FLAT[EVENT], ACTIVE);
     d.call.put(CALL.ai_agent_used, FLAT[EVENT], true);
-    d.call.put(CALL.transcript_source, FLAT[EVENT], 'live');
+    d.call.put(CALL.transcript_source, HEARD_LIVE, 'live');
     const line = new Row('voice_messages', call.id, `live:${role}:${d.occurredMs ?? 0}:${hash.slice(0, 8)}`);
     line.put(LINE.source, FLAT[EVENT], 'live');
     line.put(LINE.role, FLAT[EVENT], role);
@@ -160,11 +162,11 @@ function report(d, message, call) {
     if (message.durationMs >= 0) row.put(CALL.duration_seconds, version, Math.floor(message.durationMs / 1000 + 0.5));
     row.put(CALL.transcript, version, artifact.transcript ?? message.transcript);
     row.put(CALL.summary, version, message.analysis?.summary ?? message.summary);
-    row.put(
-        CALL.recording_url,
-        version,
-        artifact.recording?.mono?.combinedUrl ?? artifact.recordingUrl ?? message.recordingUrl,
-    );
+    const recording = artifact.recording?.mono?.combinedUrl ?? artifact.recordingUrl ?? message.recordingUrl;
+    row.put(CALL.recording_url, version, recording);
+    row.putJson(CALL.analysis, version, objectText(message.analysis ?? call.analysis));
+    row.putJson(CALL.recording, version, objectText({mono: recording}));
+    row.putJson(CALL.metadata, version, objectText({phoneNumberId: message.phoneNumberId ?? call.phoneNumberId}));
     if (typeof message.cost === 'number') {
         row.put(CALL.cost, version, String(message.cost));
         row.put(CALL.cost_currency, version, 'USD');
@@ -179,16 +181,22 @@ function report(d, message, call) {
     reportLines(d, call, artifact.messages ?? message.messages ?? []);
 }
 
+/** What there is of it; null when there is nothing. */
+function objectText(value) {
+    const text = JSON.stringify(value ?? {});
+    return text === '{}' ? null : text;
+}
+
 function reportLines(d, call, messages) {
     const said = messages
-        .map((m, position) => ({role: ROLES[m.role], text: m.message ?? m.content, position, m}))
+        .map((m) => ({role: ROLES[m.role], text: m.message ?? m.content, m}))
         .filter(({role, text}) => role && text);
     if (!said.length) return;
     const hash = sha256Hex(said.map(({role, text}) => `${role}\n${text}\n`).join(''));
     const version = versionOfSet(REPORT, said.length, hash);
     d.call.put(CALL.transcript_source, version, 'report');
     d.newSource = true; // other messages of the call may be hidden now
-    for (const {role, text, position, m} of said) {
+    for (const [position, {role, text, m}] of said.entries()) {
         const line = new Row('voice_messages', call.id, `report:${position}`);
         line.put(LINE.source, version, 'report');
         line.put(LINE.role, version, role);

@@ -5,8 +5,7 @@
 #include "base/phone.h"
 #include "command.h"
 #include "http/http.h"
-#include "store/migrate.h"
-#include "store/store.h"
+#include "ingest/backlog.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -21,29 +20,24 @@
 typedef struct app {
     config_t *config;
     store_t *store;
+    journal_t *journal;
+    backlog_t *backlog;
     ingest_t *ingest;
     http_server_t *http;
 } app_t;
 
 /* ---- the wires ---- */
 
-static bool put_into_store(void *ctx, delivery_t *d, err_t *err)
-{
-    return store_put(((app_t *)ctx)->store, d, err);
-}
-
-static void stored(void *ctx, delivery_t *list)
-{
-    ingest_done(((app_t *)ctx)->ingest, list);
-}
-
 static void readiness(void *ctx, http_readiness_t *out)
 {
-    store_state_t state;
+    store_state_t store;
+    journal_state_t journal;
 
-    store_state(((app_t *)ctx)->store, &state);
-    out->ready = state.up;
-    (void)snprintf(out->reason, sizeof(out->reason), "database: %s", state.reason);
+    store_state(((app_t *)ctx)->store, &store);
+    journal_state(((app_t *)ctx)->journal, &journal);
+    out->ready = store.up || journal.up;
+    (void)snprintf(out->database, sizeof(out->database), "%s", store.up ? "" : store.reason);
+    (void)snprintf(out->journal, sizeof(out->journal), "%s", journal.up ? "" : journal.reason);
 }
 
 /* ---- start ---- */
@@ -83,52 +77,57 @@ static void say_providers(const app_t *app)
     }
 }
 
-static void log_migration(void *ctx, const char *file, migration_state_t state, bool ran)
+static store_t *open_store(const config_t *c)
 {
-    (void)ctx;
-    (void)state;
-    if (ran)
-        LOG(LOG_INFO, "migrated", log_cstr("file", file));
-}
-
-static store_t *open_store(app_t *app, const char *conninfo)
-{
-    const config_t *c = app->config;
+    char *conninfo = mem_strdup(config_text(c, "DATABASE_URL"));
     store_options_t options = {
         .conninfo = conninfo,
         .pooled = config_bool(c, "HOOKLINE_DATABASE_POOLED"),
+        .migrate = config_bool(c, "HOOKLINE_MIGRATE"),
         .connections = (size_t)config_int(c, "HOOKLINE_DATABASE_CONNECTIONS"),
         .max_batch = (size_t)config_int(c, "HOOKLINE_MAX_BATCH"),
         .max_queued_bytes = config_int(c, "HOOKLINE_QUEUE_BYTES"),
         .statement_timeout_us = config_us(c, "HOOKLINE_STATEMENT_TIMEOUT"),
-        .done = stored,
-        .done_ctx = app,
+        .commit_deadline_us = config_us(c, "HOOKLINE_COMMIT_DEADLINE"),
+    };
+    store_t *store = store_open(&options);
+
+    free(conninfo);
+    return store;
+}
+
+static void open_journal(app_t *app)
+{
+    char *folder = mem_strdup(config_text(app->config, "HOOKLINE_DATA_DIR"));
+    journal_options_t options = {
+        .data_folder = folder,
+        .max_bytes = config_int(app->config, "HOOKLINE_JOURNAL_MAX_BYTES"),
+        .max_pending_bytes = config_int(app->config, "HOOKLINE_QUEUE_BYTES"),
+        .done = ingest_journaled,
     };
 
-    return store_open(&options);
+    app->journal = journal_open(&options);
+    app->backlog = backlog_start(folder, app->journal, app->store);
+    free(folder);
 }
 
 static bool start(app_t *app, err_t *err)
 {
     http_options_t http = {.config = app->config, .readiness = readiness, .readiness_ctx = app};
-    char *conninfo = mem_strdup(config_text(app->config, "DATABASE_URL"));
-    bool ok;
 
     metric_set(metrics_series(METRIC_BUILD_INFO, "version=\"" HOOKLINE_VERSION "\""), 1);
     metric_set(metrics_series(METRIC_START_TIME, ""), clock_wall_us() / US_PER_S);
     config_unknown(warn_unknown, NULL);
-    ok = phone_set_region(config_text(app->config, "HOOKLINE_DEFAULT_REGION"), err);
-    if (ok && config_bool(app->config, "HOOKLINE_MIGRATE"))
-        ok = migrate_run(conninfo, false, log_migration, NULL, err);
-    if (ok)
-        app->ingest = ingest_new(app->config, put_into_store, app, err);
-    if (app->ingest) {
-        say_providers(app);
-        app->store = open_store(app, conninfo);
-        http.ingest = app->ingest;
-        app->http = http_start(&http, err);
-    }
-    free(conninfo);
+    if (!phone_set_region(config_text(app->config, "HOOKLINE_DEFAULT_REGION"), err))
+        return false;
+    app->store = open_store(app->config);
+    open_journal(app);
+    app->ingest = ingest_new(app->config, app->store, app->journal, err);
+    if (!app->ingest)
+        return false;
+    say_providers(app);
+    http.ingest = app->ingest;
+    app->http = http_start(&http, err);
     return app->http != NULL;
 }
 
@@ -160,12 +159,18 @@ static int next_signal(const sigset_t *set, int64_t timeout_us)
     return got < 0 ? 0 : got;
 }
 
-/* What has been started, in the order in which it lets go: the store gives deliveries back to ingest's ports. */
+/* What has been started, in the order in which it lets go: the store and the journal give back to the backlog and to
+ * ingest's ports, and what the store could not commit the journal may still take. */
 static void release(app_t *app, int64_t deadline_us)
 {
+    backlog_stop(app->backlog);
     store_close(app->store, deadline_us);
+    backlog_free(app->backlog);
+    journal_close(app->journal);
     http_free(app->http);
     ingest_free(app->ingest);
+    journal_free(app->journal);
+    store_free(app->store);
 }
 
 /* A second signal while stopping ends at once. */

@@ -26,6 +26,7 @@
     X(ERR_BUSY, 503, "queue_full", "too much at once; try again")                                                      \
     X(ERR_STORE_DOWN, 503, "database_down", "the database cannot be reached; try again")                               \
     X(ERR_COMMIT_TIMEOUT, 503, "commit_timeout", "the database did not answer in time; try again")                     \
+    X(ERR_JOURNAL, 503, "journal_failed", "this cannot be kept just now; try again")                                   \
     X(ERR_CONFIG, 500, "config", "")                                                                                   \
     X(ERR_IO, 500, "io", "")                                                                                           \
     X(ERR_UNPARSABLE, 200, "unparsable", "")                                                                           \

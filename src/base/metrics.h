@@ -30,6 +30,17 @@
     X(METRIC_DATABASE_UP, "hookline_database_up", GAUGE, "1 while the writer is connected")                            \
     X(METRIC_DATABASE_LOST, "hookline_database_connections_lost_total", COUNTER,                                       \
       "Connections to PostgreSQL that broke or failed")                                                                \
+    X(METRIC_JOURNAL_UP, "hookline_journal_up", GAUGE, "1 while the journal can be written")                           \
+    X(METRIC_JOURNAL_ITEMS, "hookline_journal_deliveries", GAUGE, "Deliveries on disk that are not drained yet")       \
+    X(METRIC_JOURNAL_BYTES, "hookline_journal_bytes", GAUGE, "The same, in bytes")                                     \
+    X(METRIC_JOURNAL_PENDING, "hookline_journal_pending_bytes", GAUGE,                                                 \
+      "Deliveries in memory that wait for the journal's disk")                                                         \
+    X(METRIC_JOURNAL_DRAINED, "hookline_journal_drained_total", COUNTER,                                               \
+      "Deliveries brought from journals to PostgreSQL")                                                                \
+    X(METRIC_JOURNAL_FAILURES, "hookline_journal_failures_total", COUNTER, "Times that the journal failed")            \
+    X(METRIC_JOURNAL_ASIDE, "hookline_journal_aside_total", COUNTER,                                                   \
+      "Segments set aside: something in them could not be read or stored")                                             \
+    X(METRIC_JOURNAL_SECONDS, "hookline_journal_seconds", HISTOGRAM, "From writing a group of deliveries to its sync") \
     X(METRIC_LOG_DROPPED, "hookline_log_lines_dropped_total", COUNTER, "Log lines that did not fit the buffer")
 
 #define METRIC_ENUM(id, name, kind, help) id,

@@ -71,7 +71,7 @@ static const setting_t DATABASE[] = {
      .type = SETTING_SECONDS,
      .fallback = "2",
      .most = 60,
-     .help = "How long a delivery may wait for its commit before the provider is told to try again"},
+     .help = "How long a delivery may wait for its commit before it goes to the journal"},
     {.name = "HOOKLINE_STATEMENT_TIMEOUT",
      .type = SETTING_SECONDS,
      .fallback = "10",
@@ -90,7 +90,23 @@ static const setting_t DATABASE[] = {
      .least = 1,
      .most = 4096,
      .help = "Deliveries in one transaction, at most"},
-    {.name = "HOOKLINE_MIGRATE", .type = SETTING_BOOL, .fallback = "off", .help = "Migrate the schema at start"},
+    {.name = "HOOKLINE_MIGRATE",
+     .type = SETTING_BOOL,
+     .fallback = "off",
+     .help = "Migrate the schema when the database is first reached"},
+};
+
+static const setting_t JOURNAL[] = {
+    {.name = "HOOKLINE_DATA_DIR",
+     .type = SETTING_TEXT,
+     .fallback = "/var/lib/hookline",
+     .help = "Where deliveries are kept while PostgreSQL cannot take them; on a disk that outlives the process"},
+    {.name = "HOOKLINE_JOURNAL_MAX_BYTES",
+     .type = SETTING_BYTES,
+     .fallback = "1G",
+     .least = 64 * K,
+     .most = 1024 * G,
+     .help = "What one process may keep there; above it providers are told to try again"},
 };
 
 static const setting_t LIMITS[] = {
@@ -132,7 +148,9 @@ static const setting_t LIMITS[] = {
      .fallback = "64M",
      .least = 1,
      .most = 64 * G,
-     .help = "Deliveries in memory that are not committed yet, at most; above it providers are told to try again"},
+     .help =
+         "Deliveries in memory that are not committed yet, at most; what is above goes to the journal, and may be as "
+         "much again while it waits for the disk"},
 };
 
 static const setting_t LOGGING[] = {
@@ -145,10 +163,8 @@ static const setting_t LOGGING[] = {
 };
 
 static const config_section_t ENGINE[] = {
-    {"Server", SERVER, COUNT(SERVER)},
-    {"Database", DATABASE, COUNT(DATABASE)},
-    {"Limits", LIMITS, COUNT(LIMITS)},
-    {"Log", LOGGING, COUNT(LOGGING)},
+    {"Server", SERVER, COUNT(SERVER)}, {"Database", DATABASE, COUNT(DATABASE)}, {"Journal", JOURNAL, COUNT(JOURNAL)},
+    {"Limits", LIMITS, COUNT(LIMITS)}, {"Log", LOGGING, COUNT(LOGGING)},
 };
 
 static const config_section_t *added;

@@ -31,6 +31,25 @@ void delivery_free(delivery_t *d)
         arena_free(d->arena);
 }
 
+void delivery_send_home(delivery_t *list)
+{
+    while (list) {
+        delivery_home_t *home = list->home;
+        delivery_t *theirs = NULL, **their_tail = &theirs, *others = NULL, **other_tail = &others;
+
+        for (delivery_t *d = list, *next; d; d = next) {
+            delivery_t ***tail = d->home == home ? &their_tail : &other_tail;
+
+            next = d->next;
+            d->next = NULL;
+            **tail = d;
+            *tail = &d->next;
+        }
+        home->take_back(home, theirs);
+        list = others;
+    }
+}
+
 /* What an index over it could refuse; the payload still has it. */
 static void drop_if_long(str_t *s)
 {

@@ -12,7 +12,15 @@
 typedef enum { WAY_WEBHOOK, WAY_MEDIA, WAY_RECONCILE, WAY_REPLAY } way_t;
 const char *way_name(way_t way);
 
-typedef struct delivery {
+typedef struct delivery delivery_t;
+
+/* Whoever gives deliveries away and wants them back. */
+typedef struct delivery_home {
+    /* Any thread: a list by next, each durable (failed == ERR_NONE) or not. */
+    void (*take_back)(struct delivery_home *home, delivery_t *list);
+} delivery_home_t;
+
+struct delivery {
     struct delivery *next; /* the list that its holder keeps */
     arena_t *arena;
 
@@ -41,14 +49,16 @@ typedef struct delivery {
     err_code_t failed; /* ERR_NONE once durable; else why it could not be made so */
 
     /* The holder's bookkeeping */
-    size_t bytes;         /* what it counts for in queues */
-    int64_t queued_us;    /* mono clock */
-    void *owner;          /* ingest's: who waits for it */
-    uint8_t key_hash[16]; /* the store's: see call_events */
-} delivery_t;
+    size_t bytes;          /* what it counts for in queues */
+    delivery_home_t *home; /* where it goes back to */
+    void *owner;           /* the home's: who waits for it */
+    uint8_t key_hash[16];  /* the store's: see call_events */
+    bool backlog;          /* the store's: which of its lanes it was put in */
+};
 
 delivery_t *delivery_new(size_t arena_bytes);
-void delivery_free(delivery_t *d); /* NULL is fine */
+void delivery_free(delivery_t *d);         /* NULL is fine */
+void delivery_send_home(delivery_t *list); /* by next; each to its own home, in their order */
 
 /* Makes it a dead letter: drops the facts and ids too long for any index, keeps payload or raw, and gives it a key by
  * content when it has none. */

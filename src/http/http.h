@@ -9,10 +9,11 @@
 
 typedef struct http_server http_server_t;
 
-/* Why the process can or cannot make deliveries durable right now; called from any loop, must not block. */
+/* Whether the process can make deliveries durable right now; called from any loop, must not block. */
 typedef struct http_readiness {
     bool ready;
-    char reason[440]; /* when not ready; for /readyz and /health */
+    char database[400]; /* why it takes none; empty when it does */
+    char journal[400];
 } http_readiness_t;
 
 typedef struct http_options {
@@ -31,7 +32,8 @@ void http_begin_drain(http_server_t *s);
 /* Closes the listeners and idle connections; what is in flight finishes; true when all is done before the deadline.
  * Then the threads are joined. Call http_begin_drain first. */
 bool http_stop(http_server_t *s, int64_t deadline_mono_us);
-/* After http_stop, and after the sink has given every delivery back: what still came is taken off the ports here. */
+/* After http_stop, and after the store and the journal have given everything back: what still came is taken off the
+ * ports here. */
 void http_free(http_server_t *s);
 
 #endif

@@ -1,54 +1,10 @@
-#include "ingest/ingest.h"
+#include "ingest/port.h"
 
-#include "base/log.h"
-#include "base/metrics.h"
-#include "ingest/keyring.h"
 #include "ingest/route.h"
 #include "ingest/understand.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What one provider counts. Series are made when first needed, and kept. */
-typedef struct tally {
-    _Atomic(metric_t *) refused[ERR_CODE_COUNT];
-    metric_t *stored, *dead, *unstored;
-    log_gate_t refused_gate, dead_gate;
-} tally_t;
-
-struct ingest {
-    keyring_t *keys;
-    ingest_sink_fn sink;
-    void *sink_ctx;
-    int64_t commit_deadline_us;
-    bool explains;    /* logs what was tried when a signature does not fit */
-    tally_t *tallies; /* by provider index */
-    histogram_t *ack_seconds;
-};
-
-/* A request that waits. It lives in its delivery's arena, and so does not outlive it. */
-struct ingest_wait {
-    ingest_wait_t *prev, *next; /* the port's list, oldest first; unlinked when answered or forgotten */
-    ingest_port_t *port;
-    delivery_t *delivery;
-    size_t provider_index;
-    ingest_answer_fn answer; /* NULL once answered or forgotten */
-    void *ctx;
-    int64_t began_us;
-};
-
-struct ingest_port {
-    ingest_t *in;
-    void (*wake)(void *ctx);
-    void *wake_ctx;
-    size_t pending;
-    ingest_wait_t *oldest, *newest;
-
-    pthread_mutex_t lock; /* for what comes back from other threads */
-    delivery_t *back, **back_tail;
-};
 
 static size_t index_of(const provider_t *provider)
 {
@@ -75,7 +31,7 @@ static metric_t *provider_series(metric_family_t family, const char *provider, c
     return m;
 }
 
-ingest_t *ingest_new(const config_t *config, ingest_sink_fn sink, void *sink_ctx, err_t *err)
+ingest_t *ingest_new(const config_t *config, store_t *store, journal_t *journal, err_t *err)
 {
     keyring_t *keys = keyring_new(config, err);
     ingest_t *in;
@@ -84,8 +40,8 @@ ingest_t *ingest_new(const config_t *config, ingest_sink_fn sink, void *sink_ctx
         return NULL;
     in = mem_zalloc(sizeof(*in));
     in->keys = keys;
-    in->sink = sink;
-    in->sink_ctx = sink_ctx;
+    in->store = store;
+    in->journal = journal;
     in->commit_deadline_us = config_us(config, "HOOKLINE_COMMIT_DEADLINE");
     in->explains = config_bool(config, "HOOKLINE_EXPLAIN_SIGNATURES");
     in->ack_seconds = metrics_histogram(METRIC_ACK_SECONDS, "", METRIC_SECONDS_BOUNDS, COUNT(METRIC_SECONDS_BOUNDS));
@@ -94,6 +50,7 @@ ingest_t *ingest_new(const config_t *config, ingest_sink_fn sink, void *sink_ctx
         const char *name = PROVIDERS[i]->name;
 
         in->tallies[i].stored = provider_series(METRIC_DELIVERIES, name, "outcome", "stored");
+        in->tallies[i].journaled = provider_series(METRIC_DELIVERIES, name, "outcome", "journaled");
         in->tallies[i].dead = provider_series(METRIC_DELIVERIES, name, "outcome", "dead_letter");
         in->tallies[i].unstored = provider_series(METRIC_UNSTORED, name, NULL, NULL);
     }
@@ -122,109 +79,7 @@ bool ingest_provider_is_on(const ingest_t *in, const provider_t *p)
     return on;
 }
 
-ingest_port_t *ingest_port_new(ingest_t *in, void (*wake)(void *ctx), void *ctx)
-{
-    ingest_port_t *port = mem_zalloc(sizeof(*port));
-
-    port->in = in;
-    port->wake = wake;
-    port->wake_ctx = ctx;
-    port->back_tail = &port->back;
-    pthread_mutex_init(&port->lock, NULL);
-    return port;
-}
-
-void ingest_port_free(ingest_port_t *port)
-{
-    if (!port)
-        return;
-    pthread_mutex_destroy(&port->lock);
-    free(port);
-}
-
-size_t ingest_port_pending(const ingest_port_t *port)
-{
-    return port->pending;
-}
-
-/* ---- giving back: from the sink's thread to the loop's ---- */
-
-static void post(ingest_port_t *port, delivery_t *first, delivery_t **tail)
-{
-    bool was_empty;
-
-    pthread_mutex_lock(&port->lock);
-    was_empty = !port->back;
-    *port->back_tail = first;
-    port->back_tail = tail;
-    pthread_mutex_unlock(&port->lock);
-    if (was_empty) /* else a wake is under way already */
-        port->wake(port->wake_ctx);
-}
-
-void ingest_done(ingest_t *in, delivery_t *list)
-{
-    (void)in;
-    while (list) {
-        ingest_port_t *port = ((ingest_wait_t *)list->owner)->port;
-        delivery_t *mine = NULL, **mine_tail = &mine, *others = NULL, **others_tail = &others;
-
-        for (delivery_t *d = list, *next; d; d = next) {
-            bool here = ((ingest_wait_t *)d->owner)->port == port;
-            delivery_t ***tail = here ? &mine_tail : &others_tail;
-
-            next = d->next;
-            d->next = NULL;
-            **tail = d;
-            *tail = &d->next;
-        }
-        post(port, mine, mine_tail);
-        list = others;
-    }
-}
-
-/* ---- answering, on the loop ---- */
-
-static void unlink_wait(ingest_wait_t *w)
-{
-    ingest_port_t *port = w->port;
-
-    *(w->prev ? &w->prev->next : &port->oldest) = w->next;
-    *(w->next ? &w->next->prev : &port->newest) = w->prev;
-    w->answer = NULL;
-}
-
-static void link_wait(ingest_port_t *port, ingest_wait_t *w)
-{
-    w->prev = port->newest;
-    *(port->newest ? &port->newest->next : &port->oldest) = w;
-    port->newest = w;
-}
-
-static void give_answer(ingest_wait_t *w, const ingest_answer_t *answer)
-{
-    ingest_answer_fn fn = w->answer;
-
-    if (!fn)
-        return;
-    unlink_wait(w);
-    fn(w->ctx, answer);
-}
-
-static ingest_answer_t refusal(err_code_t code)
-{
-    return (ingest_answer_t){.status = err_http_status(code), .code = code};
-}
-
-static ingest_answer_t acknowledgement(const provider_t *provider, delivery_t *d)
-{
-    hook_reply_t reply = {.status = 200};
-
-    provider->reply(d, &reply);
-    return (ingest_answer_t){.status = reply.status, .content_type = reply.content_type, .body = reply.body};
-}
-
-static void count_refusal(ingest_t *in, size_t provider_index, err_code_t code)
+void ingest_count_refusal(ingest_t *in, size_t provider_index, err_code_t code)
 {
     _Atomic(metric_t *) *series = &in->tallies[provider_index].refused[code];
     metric_t *m = atomic_load_explicit(series, memory_order_acquire);
@@ -234,56 +89,6 @@ static void count_refusal(ingest_t *in, size_t provider_index, err_code_t code)
         atomic_store_explicit(series, m, memory_order_release);
     }
     metric_add(m, 1);
-}
-
-static void settle(ingest_port_t *port, delivery_t *d)
-{
-    ingest_wait_t *w = d->owner;
-    ingest_t *in = port->in;
-    ingest_answer_t answer;
-
-    port->pending--;
-    if (d->failed == ERR_NONE) {
-        answer = acknowledgement(PROVIDERS[w->provider_index], d);
-        metric_add(d->error.base ? in->tallies[w->provider_index].dead : in->tallies[w->provider_index].stored, 1);
-        histogram_observe(in->ack_seconds, (double)(clock_mono_us() - w->began_us) / (double)US_PER_S);
-    } else {
-        answer = refusal(d->failed);
-        count_refusal(in, w->provider_index, d->failed);
-    }
-    give_answer(w, &answer);
-    delivery_free(d);
-}
-
-void ingest_port_drain(ingest_port_t *port)
-{
-    delivery_t *list;
-
-    pthread_mutex_lock(&port->lock);
-    list = port->back;
-    port->back = NULL;
-    port->back_tail = &port->back;
-    pthread_mutex_unlock(&port->lock);
-    for (delivery_t *d = list, *next; d; d = next) {
-        next = d->next;
-        settle(port, d);
-    }
-}
-
-void ingest_port_expire(ingest_port_t *port, int64_t mono_us)
-{
-    ingest_answer_t answer = refusal(ERR_COMMIT_TIMEOUT);
-
-    while (port->oldest && mono_us - port->oldest->began_us >= port->in->commit_deadline_us) {
-        count_refusal(port->in, port->oldest->provider_index, ERR_COMMIT_TIMEOUT);
-        give_answer(port->oldest, &answer); /* the delivery goes on to be stored */
-    }
-}
-
-void ingest_forget(ingest_wait_t *wait)
-{
-    if (wait->answer)
-        unlink_wait(wait);
 }
 
 /* ---- taking in, on the loop ---- */
@@ -350,10 +155,10 @@ static void add_headers(form_t *form, const provider_t *provider, const hook_req
 static void refuse(ingest_t *in, size_t index, const err_t *err, str_t tried, str_t request_id, ingest_answer_fn answer,
                    void *ctx)
 {
-    ingest_answer_t a = refusal(err->code);
+    ingest_answer_t a = port_refusal(err->code);
     int64_t held;
 
-    count_refusal(in, index, err->code);
+    ingest_count_refusal(in, index, err->code);
     if (log_gate_open(&in->tallies[index].refused_gate, US_PER_S, &held))
         LOG(LOG_WARN, "delivery refused", log_cstr("provider", PROVIDERS[index]->name),
             log_cstr("reason", err_metric(err->code)), log_cstr("detail", err->detail), log_cstr("hint", err->hint),
@@ -370,34 +175,11 @@ static void note_dead_letter(ingest_t *in, size_t index, const delivery_t *d, st
             log_str("event_key", d->event_key), log_str("request_id", request_id), log_int("not_logged", held));
 }
 
-static ingest_wait_t *submit(ingest_port_t *port, size_t index, delivery_t *d, ingest_answer_fn answer, void *ctx,
-                             err_t *err)
-{
-    ingest_wait_t *w = arena_zalloc(d->arena, sizeof(*w));
-
-    *w = (ingest_wait_t){.port = port,
-                         .delivery = d,
-                         .provider_index = index,
-                         .answer = answer,
-                         .ctx = ctx,
-                         .began_us = clock_mono_us()};
-    d->owner = w;
-    d->queued_us = w->began_us;
-    d->bytes = arena_bytes(d->arena);
-    link_wait(port, w);
-    port->pending++;
-    if (port->in->sink(port->in->sink_ctx, d, err))
-        return w;
-    port->pending--;
-    unlink_wait(w);
-    return NULL;
-}
-
 ingest_wait_t *ingest_take(ingest_port_t *port, const provider_t *provider, const hook_route_t *route,
                            const hook_request_t *request, str_t content_type, str_t request_id, ingest_answer_fn answer,
                            void *ctx)
 {
-    ingest_t *in = port->in;
+    ingest_t *in = port_ingest(port);
     size_t index = index_of(provider);
     hook_request_t r = *request;
     delivery_t *d = delivery_new(4096 + 3 * (r.body.len < 65536 ? r.body.len : 65536));
@@ -424,12 +206,12 @@ ingest_wait_t *ingest_take(ingest_port_t *port, const provider_t *provider, cons
     if (d->error.base)
         note_dead_letter(in, index, d, request_id);
     if (d->unstored) {
-        ingest_answer_t a = acknowledgement(provider, d);
+        ingest_answer_t a = port_acknowledgement(provider, d);
 
         metric_add(in->tallies[index].unstored, 1);
         answer(ctx, &a);
     } else {
-        wait = submit(port, index, d, answer, ctx, &err);
+        wait = port_submit(port, index, d, answer, ctx, &err);
         if (!wait)
             refuse(in, index, &err, STR_NONE, request_id, answer, ctx);
     }

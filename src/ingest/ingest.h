@@ -1,7 +1,9 @@
 /* ingest.h – the pipeline: a delivery in, an acknowledgement out.
  *
- * verify → redact → understand → hand to the store → (later) acknowledge. It owns the providers' keys, the list of who
- * waits for what, and the rule of when to stop waiting. It knows neither HTTP's bytes (src/http) nor SQL (src/store).
+ * verify → redact → understand → hand to the store → (later) acknowledge. What the store does not take, or does not
+ * commit within HOOKLINE_COMMIT_DEADLINE, goes to the journal; the store may commit it all the same, and it is one
+ * event by its key. Only what neither can keep is refused. It owns the providers' keys, the list of who waits for what,
+ * and the rule of when to stop waiting. It knows neither HTTP's bytes (src/http) nor SQL (src/store).
  *
  * Threads: an ingest is shared; a port belongs to one event loop, and all calls that take a port come from its thread.
  * Nothing here blocks. */
@@ -9,31 +11,29 @@
 #define HOOKLINE_INGEST_INGEST_H
 
 #include "config/config.h"
+#include "journal/journal.h"
 #include "provider.h"
+#include "store/store.h"
 
 typedef struct ingest ingest_t;
 typedef struct ingest_port ingest_port_t;
 typedef struct ingest_wait ingest_wait_t; /* a request that waits for its delivery */
 
-/* Where a durable delivery goes: src/store's store_put, or a test's. Takes the delivery over on true; gives it back,
- * with d->failed set, through ingest_done, from any thread. */
-typedef bool (*ingest_sink_fn)(void *ctx, delivery_t *d, err_t *err);
-
-/* NULL with ERR_CONFIG when a provider's settings are set but not usable. */
-ingest_t *ingest_new(const config_t *config, ingest_sink_fn sink, void *sink_ctx, err_t *err);
+/* NULL with ERR_CONFIG when a provider's settings are set but not usable. Both must outlive the ports' deliveries. */
+ingest_t *ingest_new(const config_t *config, store_t *store, journal_t *journal, err_t *err);
 void ingest_free(ingest_t *in); /* after all ports are free */
 /* New secrets. Refused, and the old ones kept, when it would leave a provider that is on without one. */
 bool ingest_reload(ingest_t *in, const config_t *config, err_t *err);
 bool ingest_provider_is_on(const ingest_t *in, const provider_t *p);
-/* The sink gives deliveries back: a list by d->next, of any ports. Any thread. */
-void ingest_done(ingest_t *in, delivery_t *list);
+/* For journal_options_t.done: tickets of any ports. Any thread. */
+void ingest_journaled(void *ctx, journal_ticket_t *list);
 
 /* wake is called from any thread when the port has something to drain; the loop then calls ingest_port_drain. */
 ingest_port_t *ingest_port_new(ingest_t *in, void (*wake)(void *ctx), void *ctx);
 void ingest_port_free(ingest_port_t *port);                    /* when ingest_port_pending is 0 */
 void ingest_port_drain(ingest_port_t *port);                   /* answers what is durable */
-void ingest_port_expire(ingest_port_t *port, int64_t mono_us); /* answers 503 where the commit deadline has passed */
-size_t ingest_port_pending(const ingest_port_t *port);         /* deliveries given to the sink and not back yet */
+void ingest_port_expire(ingest_port_t *port, int64_t mono_us); /* to the journal, or answers 503, where it is time */
+size_t ingest_port_pending(const ingest_port_t *port);         /* deliveries that are not back yet */
 
 typedef struct ingest_answer {
     int status;

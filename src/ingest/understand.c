@@ -44,6 +44,17 @@ static void shorten_key(delivery_t *d)
     d->event_key = arena_printf(d->arena, STR_FMT ":%.*s", STR_ARG(start), (int)hex_encode(hash, 16, hex), hex);
 }
 
+/* d has its payload. */
+static void ask_provider(delivery_t *d, const provider_t *provider)
+{
+    err_t err = {.code = ERR_NONE};
+
+    d->root = json_parse(d->arena, d->payload, &err);
+    if (!d->root || !provider->normalise(d, &err))
+        delivery_bury(d, err.detail);
+    shorten_key(d);
+}
+
 void understand(delivery_t *d, const provider_t *provider, str_t body, const form_t *form)
 {
     err_t err = {.code = ERR_NONE};
@@ -55,8 +66,46 @@ void understand(delivery_t *d, const provider_t *provider, str_t body, const for
         delivery_bury(d, err.detail);
         return;
     }
-    d->root = json_parse(d->arena, d->payload, &err);
-    if (!d->root || !provider->normalise(d, &err))
-        delivery_bury(d, err.detail);
-    shorten_key(d);
+    ask_provider(d, provider);
+}
+
+static const provider_t *provider_named(str_t name)
+{
+    for (size_t i = 0; i < PROVIDER_COUNT; i++)
+        if (str_eq(name, str_from(PROVIDERS[i]->name)))
+            return PROVIDERS[i];
+    return NULL;
+}
+
+static const char *route_named(const provider_t *provider, str_t name)
+{
+    for (size_t i = 0; provider && i < provider->n_routes; i++)
+        if (str_eq(name, str_from(provider->routes[i].name)))
+            return provider->routes[i].name;
+    return NULL;
+}
+
+delivery_t *understand_again(const journal_entry_t *kept)
+{
+    delivery_t *d = delivery_new(4096 + 3 * (kept->payload.len < 65536 ? kept->payload.len : 65536));
+    const provider_t *provider = provider_named(kept->provider);
+    const char *route = route_named(provider, kept->route), *error;
+
+    d->provider = provider ? provider->name : arena_dup(d->arena, kept->provider).base;
+    d->route = route ? route : arena_dup(d->arena, kept->route).base;
+    d->way = (way_t)kept->way;
+    d->received_us = kept->received_us;
+    if (kept->payload.base)
+        d->payload = arena_dup(d->arena, kept->payload);
+    if (kept->raw.base)
+        d->raw = arena_dup(d->arena, kept->raw);
+    error = kept->error.base ? arena_dup(d->arena, kept->error).base : "kept without a body";
+    if (!provider || !route)
+        delivery_bury(d, "of a provider or route that this version does not know");
+    else if (d->payload.base)
+        ask_provider(d, provider);
+    else
+        delivery_bury(d, error);
+    d->bytes = arena_bytes(d->arena);
+    return d;
 }

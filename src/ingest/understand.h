@@ -5,9 +5,15 @@
 #ifndef HOOKLINE_INGEST_UNDERSTAND_H
 #define HOOKLINE_INGEST_UNDERSTAND_H
 
+#include "journal/record.h"
 #include "provider.h"
 
 /* d has provider, route, way and received_us. form: its parameters, or NULL for a JSON body. body may be borrowed. */
 void understand(delivery_t *d, const provider_t *provider, str_t body, const form_t *form);
+
+/* A delivery that was understood before, as it was kept: its payload – or raw, with why that was unparsable – gives the
+ * same facts. All is copied. provider and route are looked up by name; one that this program does not know makes a dead
+ * letter. */
+delivery_t *understand_again(const journal_entry_t *kept);
 
 #endif

@@ -1,17 +1,19 @@
 #include "store/pg.h"
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/failpoint.h"
 #include "store/migrate.h"
 #include "store/statements.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CONNECT_TIMEOUT_US (5 * US_PER_S)
+#define LOOK_UP_US         (250 * US_PER_MS) /* from waiting, to see whether it has to end */
 /* PostgreSQL ends a statement by itself; this is for one that no longer answers. */
 #define SILENCE_GRACE_US (2 * US_PER_S)
 
@@ -22,18 +24,24 @@ struct pg {
     buf_t settings_sql; /* NUL-terminated */
 };
 
-/* Waits for the socket (POLLIN, POLLOUT). False at the deadline, or when stop_fd says stop. */
-static bool wait_for(PGconn *conn, short events, int stop_fd, int64_t deadline_us)
+/* Waits for the socket (POLLIN, POLLOUT). False at the deadline, when all has to end, or when stop_fd says stop. */
+static bool wait_for(const pg_t *pg, short events, int stop_fd, int64_t deadline_us)
 {
-    struct pollfd fds[2] = {{.fd = PQsocket(conn), .events = events}, {.fd = stop_fd, .events = POLLIN}};
+    struct pollfd fds[2] = {{.fd = PQsocket(pg->conn), .events = events}, {.fd = stop_fd, .events = POLLIN}};
+    const _Atomic int64_t *end_us = pg->options.end_us;
 
     for (;;) {
-        int64_t left = deadline_us - clock_mono_us();
-        int n = left > 0 ? poll(fds, 2, (int)(left / US_PER_MS) + 1) : 0;
+        int64_t end = end_us && atomic_load(end_us) < deadline_us ? atomic_load(end_us) : deadline_us;
+        int64_t left = end - clock_mono_us();
+        int n;
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        return n > 0 && !fds[1].revents;
+        if (left <= 0)
+            return false;
+        n = poll(fds, 2, (int)((left < LOOK_UP_US ? left : LOOK_UP_US) / US_PER_MS) + 1);
+        if (n > 0)
+            return !fds[1].revents;
+        if (n < 0 && errno != EINTR)
+            return false;
     }
 }
 
@@ -53,15 +61,15 @@ static bool say_down(PGconn *conn, err_t *err, const char *what)
     return err_hint(err, "check DATABASE_URL (or PG*), and that PostgreSQL runs and lets this user in");
 }
 
-static bool connect_until(PGconn *conn, int stop_fd, int64_t deadline_us)
+static bool connect_until(pg_t *pg, int64_t deadline_us)
 {
     PostgresPollingStatusType next = PGRES_POLLING_WRITING;
 
     while (next != PGRES_POLLING_OK) {
         if (next == PGRES_POLLING_FAILED ||
-            !wait_for(conn, next == PGRES_POLLING_READING ? POLLIN : POLLOUT, stop_fd, deadline_us))
+            !wait_for(pg, next == PGRES_POLLING_READING ? POLLIN : POLLOUT, pg->options.stop_fd, deadline_us))
             return false;
-        next = PQconnectPoll(conn);
+        next = PQconnectPoll(pg->conn);
     }
     return true;
 }
@@ -72,7 +80,7 @@ static bool flush(pg_t *pg, int64_t deadline_us)
     int left;
 
     while ((left = PQflush(pg->conn)) == 1) {
-        if (!wait_for(pg->conn, POLLIN | POLLOUT, -1, deadline_us) || !PQconsumeInput(pg->conn))
+        if (!wait_for(pg, POLLIN | POLLOUT, -1, deadline_us) || !PQconsumeInput(pg->conn))
             return false;
     }
     return left == 0;
@@ -84,7 +92,7 @@ static PGresult *next_result(pg_t *pg, int64_t deadline_us, bool *ok)
 {
     *ok = true;
     while (PQisBusy(pg->conn)) {
-        if (!wait_for(pg->conn, POLLIN, -1, deadline_us) || !PQconsumeInput(pg->conn)) {
+        if (!wait_for(pg, POLLIN, -1, deadline_us) || !PQconsumeInput(pg->conn)) {
             *ok = false;
             return NULL;
         }
@@ -170,6 +178,21 @@ static bool prepare(pg_t *pg, int64_t deadline_us)
     return true;
 }
 
+/* A standby takes connections, and reads, but no row. */
+static bool may_write(pg_t *pg, int64_t deadline_us, err_t *err)
+{
+    PGresult *r = run(pg, PQsendQuery(pg->conn, "SHOW transaction_read_only"), deadline_us);
+    bool read_only = r && strcmp(PQgetvalue(r, 0, 0), "on") == 0;
+
+    PQclear(r);
+    if (!r)
+        return say_down(pg->conn, err, "the database does not answer");
+    if (!read_only)
+        return true;
+    err_set(err, ERR_STORE_DOWN, "the database is read-only");
+    return err_hint(err, "is it a standby? Name all servers in DATABASE_URL, with target_session_attrs=read-write");
+}
+
 static bool set_up(pg_t *pg, int64_t deadline_us, err_t *err)
 {
     PGresult *known = run(pg, PQsendQuery(pg->conn, migrate_check_sql()), deadline_us);
@@ -197,9 +220,9 @@ pg_t *pg_open(const pg_options_t *options, err_t *err)
     pg->options = *options;
     write_settings(pg);
     pg->conn = PQconnectStartParams(KEYS, values, 1);
-    if (!pg->conn || PQstatus(pg->conn) == CONNECTION_BAD || !connect_until(pg->conn, options->stop_fd, deadline_us)) {
+    if (!pg->conn || PQstatus(pg->conn) == CONNECTION_BAD || !connect_until(pg, deadline_us)) {
         say_down(pg->conn, err, "the database cannot be reached");
-    } else if (PQsetnonblocking(pg->conn, 1) == 0 && set_up(pg, deadline_us, err)) {
+    } else if (PQsetnonblocking(pg->conn, 1) == 0 && may_write(pg, deadline_us, err) && set_up(pg, deadline_us, err)) {
         return pg;
     }
     pg_close(pg);
@@ -267,6 +290,7 @@ fault_t pg_commit(pg_t *pg, const batch_t *batch, pg_error_t *error)
     *error = (pg_error_t){.sqlstate = "", .message = "the connection to the database was lost"};
     if (!send_batch(pg, batch) || !flush(pg, deadline_us))
         return FAULT_CONNECT;
+    FAILPOINT("store.batch.sent");
     while (!synced) {
         PGresult *r = next_result(pg, deadline_us, &ok);
 

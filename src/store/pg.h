@@ -17,6 +17,8 @@ typedef struct pg_options {
     bool pooled;          /* unnamed statements, settings inside the transaction */
     int64_t statement_timeout_us;
     int stop_fd; /* readable: stop waiting for a connection; -1 for none */
+    const _Atomic int64_t
+        *end_us; /* mono clock: the end of all waiting, which may come nearer at any time; NULL: none */
 } pg_options_t;
 
 /* Connects, checks that the schema is ours, prepares. NULL: err says why (ERR_STORE_DOWN) and what to do. */

@@ -885,15 +885,17 @@ describe('TLS', () => {
 
 describe('health', () => {
     it('says why it is not ready, and lives all the same', async () => {
-        const hookline = await start({DATABASE_URL: 'postgresql://127.0.0.1:1/nobody'}, {ready: false});
+        const env = {DATABASE_URL: 'postgresql://127.0.0.1:1/nobody', HOOKLINE_DATA_DIR: '/dev/null'};
+        const hookline = await start(env, {ready: false});
         assert.deepEqual(JSON.parse((await ask(hookline.port, get('/livez'))).body), {status: 'alive'});
         for (const path of ['/readyz', '/health']) {
             const answer = await ask(hookline.port, get(path));
             assert.equal(answer.status, 503);
             const {status, reasons} = JSON.parse(answer.body);
             assert.equal(status, 'not_ready');
-            assert.equal(reasons.length, 1);
+            assert.equal(reasons.length, 2);
             assert.match(reasons[0], /^database/);
+            assert.match(reasons[1], /^journal/);
         }
         const refused = await ask(hookline.port, delivery());
         assert.equal(refused.status, 503);
@@ -923,7 +925,8 @@ describe('the end', () => {
             const readyz = await ask(hookline.port, get('/readyz'));
             return readyz.status === 503 && readyz;
         }, 'not ready');
-        assert.deepEqual(JSON.parse(answer.body), {status: 'not_ready', reasons: ['draining']});
+        const {status, reasons} = JSON.parse(answer.body);
+        assert.deepEqual([status, reasons], ['not_ready', ['draining']]);
         assert.equal((await ask(hookline.port, get('/livez'))).status, 200);
 
         const last = await used.send(delivery()).answer();

@@ -9,7 +9,9 @@
 
 import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
-import {dirname, resolve} from 'node:path';
+import {mkdtempSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {dirname, join, resolve} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {fetchMetrics} from './metrics.mjs';
 import {get} from './send.mjs';
@@ -40,6 +42,9 @@ const REPORTS = /AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehavio
 // What a program needs of the machine, and the sanitizers' options; not the settings of whoever runs the tests.
 const INHERITED = /^(PATH|HOME|USER|LANG|LC_.*|TZ|TMPDIR|[A-Z]+SAN_OPTIONS)$/;
 
+/** A folder for a journal that nobody else uses; tests/run removes it with all else that is temporary. */
+export const newDataDir = () => mkdtempSync(join(tmpdir(), 'hookline-data-'));
+
 /** The environment of a hookline process: defaults, then `env`; a value of null or undefined takes a name out. */
 export function hooklineEnv(env = {}) {
     const inherited = Object.entries(process.env).filter(([name]) => INHERITED.test(name));
@@ -48,6 +53,7 @@ export function hooklineEnv(env = {}) {
         ...SECRETS,
         HOOKLINE_LISTEN: '127.0.0.1:0',
         HOOKLINE_PUBLIC_URL: PUBLIC_URL,
+        HOOKLINE_DATA_DIR: env.HOOKLINE_DATA_DIR ?? newDataDir(),
         ...env,
     };
     return Object.fromEntries(
@@ -66,7 +72,7 @@ export function runHookline(args, env = {}, {input, timeoutMs = START_MS} = {}) 
 }
 
 /**
- * Starts `hookline serve` and waits until it listens and, where it was given a DATABASE_URL, until it is ready, unless
+ * Starts `hookline serve` and waits until it listens and, where it was given a DATABASE_URL, until the database is up, unless
  * that is what `ready: false` says. Gives {port, url, env, pid, child, exited, logs(), metrics(), stop(), end(), kill()}.
  *
  * The process dies with this one, whatever happens to it (setpriv --pdeathsig).
@@ -95,7 +101,7 @@ export async function startHookline(env = {}, {ready = Boolean(env.DATABASE_URL)
     const port = Number(/:(\d+)$/.exec(listening.address)[1]);
     const url = `http://127.0.0.1:${port}`;
     if (ready) {
-        const isReady = async () => (await get(url, '/readyz')).status === 200;
+        const isReady = async () => JSON.parse((await get(url, '/readyz')).body).database === 'up';
         await until('hookline is ready', isReady, START_MS).catch(async (error) => {
             child.kill('SIGKILL');
             await exited;

@@ -1,0 +1,244 @@
+#include "ingest/backlog.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "ingest/drain.h"
+#include "journal/reader.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define LOOK_US   (500 * US_PER_MS) /* at what is to be done */
+#define OTHERS_US (5 * US_PER_S)    /* at the slots of others */
+#define AGAIN_US  (5 * US_PER_S)    /* after a segment that could not be drained with the database up */
+
+struct backlog {
+    char *data_folder;
+    journal_t *journal;
+    store_t *store;
+    drain_t *drain;
+    pthread_t thread;
+    pthread_mutex_t lock; /* of stopping */
+    pthread_cond_t wake;
+    bool stopping;
+    int64_t own_us, others_us; /* mono clock: not before */
+    metric_t *items_gauge, *bytes_gauge;
+};
+
+static bool goes_on(void *ctx)
+{
+    backlog_t *b = ctx;
+    bool stopping;
+
+    pthread_mutex_lock(&b->lock);
+    stopping = b->stopping;
+    pthread_mutex_unlock(&b->lock);
+    return !stopping;
+}
+
+static bool store_is_up(store_t *store)
+{
+    store_state_t state;
+
+    store_state(store, &state);
+    return state.up;
+}
+
+static void show_waiting(backlog_t *b, int64_t records, int64_t bytes)
+{
+    metric_add(b->items_gauge, records);
+    metric_add(b->bytes_gauge, bytes);
+}
+
+/* How much of a segment waits. Nothing of one that was set aside does. */
+static segment_count_t count_segment(const char *folder, const segment_file_t *file)
+{
+    segment_count_t found = {.records = 0};
+    char *path = slot_segment_path(folder, file);
+
+    if (!file->aside)
+        (void)reader_count(path, &found, NULL);
+    free(path);
+    return found;
+}
+
+/* The segments of a folder with a number below, oldest first. False: some are left. */
+static bool drain_folder(backlog_t *b, const char *folder, uint64_t below, bool own)
+{
+    segment_file_t *files;
+    size_t count;
+    bool ok = slot_segments(folder, &files, &count, NULL);
+
+    for (size_t i = 0; ok && i < count && files[i].number < below; i++) {
+        segment_count_t found = count_segment(folder, &files[i]);
+
+        if (files[i].aside)
+            continue;
+        ok = drain_segment(b->drain, folder, &files[i]) != SEGMENT_LEFT;
+        if (!ok)
+            break;
+        show_waiting(b, -(int64_t)found.records, -(int64_t)found.record_bytes);
+        if (own)
+            journal_forget(b->journal, found.record_bytes);
+        if (found.records)
+            LOG(LOG_INFO, "journal: segment drained", log_cstr("folder", folder), log_int("number", files[i].number),
+                log_int("deliveries", drain_stored(b->drain)));
+    }
+    free(files);
+    return ok;
+}
+
+static void drain_own(backlog_t *b)
+{
+    if (journal_slot(b->journal) >= 0 && !drain_folder(b, journal_folder(b->journal), journal_seal(b->journal), true) &&
+        store_is_up(b->store))
+        b->own_us = clock_mono_us() + AGAIN_US;
+}
+
+/* Adds up what waits in a folder; the number of its segments. */
+static size_t count_folder(const char *folder, int64_t *records, int64_t *bytes)
+{
+    segment_file_t *files;
+    size_t count, waiting = 0;
+
+    *records = *bytes = 0;
+    if (!slot_segments(folder, &files, &count, NULL))
+        return 0;
+    for (size_t i = 0; i < count; i++) {
+        segment_count_t found = count_segment(folder, &files[i]);
+
+        waiting += !files[i].aside;
+        *records += (int64_t)found.records;
+        *bytes += (int64_t)found.record_bytes;
+    }
+    free(files);
+    return waiting;
+}
+
+static void drain_adopted(backlog_t *b, const char *folder)
+{
+    int64_t records, bytes;
+
+    LOG(LOG_WARN, "journal: adopted what an instance left behind", log_cstr("folder", folder));
+    (void)count_folder(folder, &records, &bytes);
+    show_waiting(b, records, bytes);
+    (void)drain_folder(b, folder, UINT64_MAX, false);
+    (void)count_folder(folder, &records, &bytes);
+    show_waiting(b, -records, -bytes); /* whoever takes it next will count what is left */
+}
+
+static bool has_segments(const char *folder)
+{
+    segment_file_t *files;
+    size_t count, waiting = 0;
+
+    if (!slot_segments(folder, &files, &count, NULL))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        waiting += !files[i].aside;
+    free(files);
+    return waiting > 0;
+}
+
+/* Drains a slot, if it holds anything and nobody holds it. */
+static void look_at_slot(backlog_t *b, unsigned number)
+{
+    char *folder = slot_folder(b->data_folder, number);
+    slot_t slot;
+
+    if (has_segments(folder) && slot_adopt(&slot, b->data_folder, number, NULL)) {
+        if (has_segments(folder)) /* whoever held it until now may have drained it */
+            drain_adopted(b, folder);
+        slot_release(&slot);
+    }
+    free(folder);
+}
+
+static void drain_others(backlog_t *b)
+{
+    int own = journal_slot(b->journal);
+    unsigned *numbers;
+    size_t count;
+
+    if (!slot_list(b->data_folder, &numbers, &count, NULL))
+        return;
+    for (size_t i = 0; i < count && goes_on(b); i++)
+        if ((int)numbers[i] != own)
+            look_at_slot(b, numbers[i]);
+    free(numbers);
+}
+
+static void look(backlog_t *b)
+{
+    if (store_is_up(b->store) && clock_mono_us() >= b->own_us)
+        drain_own(b);
+    if (store_is_up(b->store) && clock_mono_us() >= b->others_us) {
+        b->others_us = clock_mono_us() + OTHERS_US;
+        drain_others(b);
+    }
+}
+
+static void *drain_on(void *arg)
+{
+    backlog_t *b = arg;
+
+    while (goes_on(b)) {
+        struct timespec until;
+
+        look(b);
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += LOOK_US * 1000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_mutex_lock(&b->lock);
+        if (!b->stopping)
+            (void)pthread_cond_timedwait(&b->wake, &b->lock, &until);
+        pthread_mutex_unlock(&b->lock);
+    }
+    return NULL;
+}
+
+backlog_t *backlog_start(const char *data_folder, journal_t *journal, store_t *store)
+{
+    backlog_t *b = mem_zalloc(sizeof(*b));
+    pthread_condattr_t monotonic;
+
+    b->data_folder = mem_strdup(str_from(data_folder));
+    b->journal = journal;
+    b->store = store;
+    b->drain = drain_new(store, goes_on, b);
+    b->items_gauge = metrics_series(METRIC_JOURNAL_ITEMS, "");
+    b->bytes_gauge = metrics_series(METRIC_JOURNAL_BYTES, "");
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&b->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (pthread_create(&b->thread, NULL, drain_on, b) != 0)
+        abort();
+    return b;
+}
+
+void backlog_stop(backlog_t *b)
+{
+    if (!b)
+        return;
+    pthread_mutex_lock(&b->lock);
+    b->stopping = true;
+    pthread_cond_signal(&b->wake);
+    pthread_mutex_unlock(&b->lock);
+}
+
+void backlog_free(backlog_t *b)
+{
+    if (!b)
+        return;
+    pthread_join(b->thread, NULL);
+    drain_free(b->drain);
+    pthread_cond_destroy(&b->wake);
+    pthread_mutex_destroy(&b->lock);
+    free(b->data_folder);
+    free(b);
+}

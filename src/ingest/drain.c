@@ -1,0 +1,273 @@
+#include "ingest/drain.h"
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "ingest/understand.h"
+#include "journal/reader.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHUNK       256
+#define CHUNK_BYTES ((size_t)4 * 1024 * 1024)
+
+/* ---- one chunk: some deliveries on their way ---- */
+
+typedef struct chunk {
+    delivery_t *list, **tail;
+    size_t count, bytes;
+} chunk_t;
+
+/* Where chunks come back to. */
+typedef struct desk {
+    delivery_home_t home; /* first */
+    pthread_mutex_t lock;
+    pthread_cond_t all_back;
+    size_t out;                 /* deliveries that the store has */
+    size_t stored, lost, stuck; /* of those that came back since the last look */
+} desk_t;
+
+static void take_back(delivery_home_t *home, delivery_t *list)
+{
+    desk_t *desk = (desk_t *)home;
+
+    pthread_mutex_lock(&desk->lock);
+    for (delivery_t *d = list, *next; d; d = next) {
+        next = d->next;
+        desk->out--;
+        desk->stored += d->failed == ERR_NONE;
+        desk->stuck += d->failed == ERR_INTERNAL;
+        desk->lost += d->failed != ERR_NONE && d->failed != ERR_INTERNAL;
+        delivery_free(d);
+    }
+    if (!desk->out)
+        pthread_cond_signal(&desk->all_back);
+    pthread_mutex_unlock(&desk->lock);
+}
+
+static void desk_init(desk_t *desk)
+{
+    *desk = (desk_t){.home.take_back = take_back};
+    pthread_mutex_init(&desk->lock, NULL);
+    pthread_cond_init(&desk->all_back, NULL);
+}
+
+static void desk_clear(desk_t *desk)
+{
+    pthread_cond_destroy(&desk->all_back);
+    pthread_mutex_destroy(&desk->lock);
+}
+
+static void chunk_free(chunk_t *c)
+{
+    for (delivery_t *d = c->list, *next; d; d = next) {
+        next = d->next;
+        delivery_free(d);
+    }
+    c->list = NULL;
+}
+
+/* All of it, or from the first one on that the store does not take, nothing more: then false. */
+static bool put_chunk(desk_t *desk, store_t *store, chunk_t *c)
+{
+    while (c->list) {
+        delivery_t *d = c->list, *next = d->next;
+
+        pthread_mutex_lock(&desk->lock);
+        desk->out++;
+        pthread_mutex_unlock(&desk->lock);
+        if (!store_put(store, LANE_BACKLOG, d, NULL)) {
+            pthread_mutex_lock(&desk->lock);
+            desk->out--;
+            pthread_mutex_unlock(&desk->lock);
+            chunk_free(c);
+            return false;
+        }
+        c->list = next;
+    }
+    return true;
+}
+
+/* Waits for all that is out. False: some of it could not be committed for now. */
+static bool wait_for_all(desk_t *desk, uint64_t *stored, uint64_t *stuck)
+{
+    bool ok;
+
+    pthread_mutex_lock(&desk->lock);
+    while (desk->out)
+        pthread_cond_wait(&desk->all_back, &desk->lock);
+    ok = !desk->lost;
+    *stored += desk->stored;
+    *stuck += desk->stuck;
+    desk->stored = desk->lost = desk->stuck = 0;
+    pthread_mutex_unlock(&desk->lock);
+    return ok;
+}
+
+/* ---- one segment ---- */
+
+struct drain {
+    store_t *store;
+    bool (*goes_on)(void *ctx);
+    void *ctx;
+    metric_t *drained, *set_aside;
+    desk_t desk;
+
+    const char *path; /* of the segment, as what follows */
+    reader_t *reader;
+    uint64_t stored, stuck;
+    uint64_t damages; /* but for a torn end */
+};
+
+static void say_damage(drain_t *dr, const damage_t *damage)
+{
+    dr->damages += !damage->torn;
+    LOG(damage->torn ? LOG_WARN : LOG_ERROR, damage->torn ? "journal: torn end" : "journal: damage",
+        log_cstr("segment", dr->path), log_int("from_byte", damage->from), log_int("to_byte", damage->to),
+        log_int("deliveries_missing", damage->missing), log_cstr("reason", damage->why));
+}
+
+static void read_chunk(drain_t *dr, chunk_t *c)
+{
+    record_t record;
+    damage_t damage;
+    read_t what;
+
+    *c = (chunk_t){.list = NULL};
+    c->tail = &c->list;
+    while (c->count < CHUNK && c->bytes < CHUNK_BYTES &&
+           (what = reader_next(dr->reader, &record, &damage)) != READ_END) {
+        delivery_t *d;
+
+        if (what == READ_DAMAGE) {
+            say_damage(dr, &damage);
+            continue;
+        }
+        d = understand_again(&record.entry);
+        d->home = &dr->desk.home;
+        d->next = NULL;
+        *c->tail = d;
+        c->tail = &d->next;
+        c->count++;
+        c->bytes += d->bytes;
+    }
+}
+
+/* One chunk commits while the next is read. False: the database does not take them now, or it is time to end. */
+static bool drain_records(drain_t *dr)
+{
+    chunk_t chunk, following = {.list = NULL};
+    bool ok = true;
+
+    read_chunk(dr, &chunk);
+    while (ok && chunk.count) {
+        uint64_t before = dr->stored;
+
+        FAILPOINT("backlog.chunk.read");
+        ok = dr->goes_on(dr->ctx) && put_chunk(&dr->desk, dr->store, &chunk);
+        FAILPOINT("backlog.chunk.put");
+        if (ok)
+            read_chunk(dr, &following);
+        ok = wait_for_all(&dr->desk, &dr->stored, &dr->stuck) && ok;
+        FAILPOINT("backlog.chunk.durable");
+        metric_add(dr->drained, (int64_t)(dr->stored - before));
+        chunk_free(&chunk);
+        chunk = following;
+        following = (chunk_t){.list = NULL};
+    }
+    chunk_free(&chunk);
+    return ok;
+}
+
+static segment_end_t set_aside(drain_t *dr, const char *folder, const segment_file_t *file, const char *why)
+{
+    segment_file_t as = {.number = file->number, .aside = true};
+    char *to = slot_segment_path(folder, &as);
+    bool moved = file->aside || rename(dr->path, to) == 0;
+
+    if (moved) {
+        metric_add(dr->set_aside, 1);
+        LOG(LOG_ERROR, "journal: segment set aside", log_cstr("segment", to), log_cstr("reason", why),
+            log_cstr("hint", "all that could be read of it is stored; `hookline journal verify` says more"));
+    } else {
+        LOG(LOG_ERROR, "journal: segment cannot be set aside", log_cstr("segment", dr->path),
+            log_cstr("reason", strerror(errno)));
+    }
+    free(to);
+    return moved ? SEGMENT_ASIDE : SEGMENT_LEFT;
+}
+
+static segment_end_t remove_segment(const drain_t *dr)
+{
+    if (unlink(dr->path) == 0) {
+        FAILPOINT("backlog.segment.removed");
+        return SEGMENT_GONE;
+    }
+    LOG(LOG_ERROR, "journal: drained segment cannot be removed", log_cstr("segment", dr->path),
+        log_cstr("reason", strerror(errno)));
+    return SEGMENT_LEFT;
+}
+
+static segment_end_t drain_open(drain_t *dr, const char *folder, const segment_file_t *file)
+{
+    if (!drain_records(dr))
+        return SEGMENT_LEFT;
+    if (dr->damages)
+        return set_aside(dr, folder, file, "it is damaged");
+    if (dr->stuck)
+        return set_aside(dr, folder, file, "PostgreSQL takes some of it in no form");
+    return remove_segment(dr);
+}
+
+segment_end_t drain_segment(drain_t *dr, const char *folder, const segment_file_t *file)
+{
+    char *path = slot_segment_path(folder, file);
+    err_t err = {.code = ERR_NONE};
+    segment_end_t end = SEGMENT_LEFT;
+
+    dr->path = path;
+    dr->damages = dr->stored = dr->stuck = 0;
+    dr->reader = reader_open(path, &err);
+    if (dr->reader)
+        end = drain_open(dr, folder, file);
+    else if (err.code == ERR_UNPARSABLE)
+        end = set_aside(dr, folder, file, err.detail);
+    else
+        LOG(LOG_ERROR, "journal: segment cannot be read", log_cstr("segment", path), log_cstr("reason", err.detail));
+    reader_close(dr->reader);
+    dr->reader = NULL;
+    dr->path = NULL;
+    free(path);
+    return end;
+}
+
+uint64_t drain_stored(const drain_t *dr)
+{
+    return dr->stored;
+}
+
+drain_t *drain_new(store_t *store, bool (*goes_on)(void *ctx), void *ctx)
+{
+    drain_t *dr = mem_zalloc(sizeof(*dr));
+
+    dr->store = store;
+    dr->goes_on = goes_on;
+    dr->ctx = ctx;
+    dr->drained = metrics_series(METRIC_JOURNAL_DRAINED, "");
+    dr->set_aside = metrics_series(METRIC_JOURNAL_ASIDE, "");
+    desk_init(&dr->desk);
+    return dr;
+}
+
+void drain_free(drain_t *dr)
+{
+    if (!dr)
+        return;
+    desk_clear(&dr->desk);
+    free(dr);
+}

@@ -1,0 +1,42 @@
+/* port.h – the inside of ingest: what its files share. Nobody outside src/ingest includes this.
+ *
+ * ingest.c  from a request to a delivery: verify, understand
+ * port.c    from a delivery to an answer: who waits, for the store or for the journal, and until when */
+#ifndef HOOKLINE_INGEST_PORT_H
+#define HOOKLINE_INGEST_PORT_H
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "ingest/ingest.h"
+#include "ingest/keyring.h"
+
+#include <stdatomic.h>
+
+/* What one provider counts. Series are made when first needed, and kept. */
+typedef struct tally {
+    _Atomic(metric_t *) refused[ERR_CODE_COUNT];
+    metric_t *stored, *journaled, *dead, *unstored;
+    log_gate_t refused_gate, dead_gate;
+} tally_t;
+
+struct ingest {
+    keyring_t *keys;
+    store_t *store;
+    journal_t *journal;
+    int64_t commit_deadline_us;
+    bool explains;    /* logs what was tried when a signature does not fit */
+    tally_t *tallies; /* by provider index */
+    histogram_t *ack_seconds;
+};
+
+void ingest_count_refusal(ingest_t *in, size_t provider_index, err_code_t code);
+
+ingest_answer_t port_refusal(err_code_t code);
+ingest_answer_t port_acknowledgement(const provider_t *provider, delivery_t *d);
+
+/* Takes d over on true: to the store, or else to the journal. NULL: neither takes it, and err says why. */
+ingest_wait_t *port_submit(ingest_port_t *port, size_t provider_index, delivery_t *d, ingest_answer_fn answer,
+                           void *ctx, err_t *err);
+ingest_t *port_ingest(const ingest_port_t *port);
+
+#endif

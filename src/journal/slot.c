@@ -1,0 +1,231 @@
+#include "journal/slot.h"
+
+#include "journal/segment.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MOST_SLOTS 4096
+
+static char *join(const char *folder, const char *name)
+{
+    buf_t b = BUF_EMPTY;
+
+    buf_printf(&b, "%s/%s", folder, name);
+    buf_addc(&b, '\0');
+    return b.base;
+}
+
+/* False, so that it can be returned. */
+static bool fail(const char *path, const char *what, err_t *err)
+{
+    err_set(err, ERR_IO, "%s %s: %s", path, what, strerror(errno));
+    return err_hint(err, "HOOKLINE_DATA_DIR must be a folder that hookline's user may write to");
+}
+
+static bool sync_folder(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+/* Makes a folder, and its name durable in the one above. Of one that was there already the latter is only tried: that
+ * above may be nobody's business of ours. */
+static bool make_folder(const char *path, err_t *err)
+{
+    bool made = mkdir(path, 0700) == 0, ok = true;
+    char *above = mem_strdup(str_from(path)), *slash = strrchr(above, '/');
+
+    if (!made && errno != EEXIST) {
+        ok = fail(path, "cannot be made", err);
+    } else {
+        if (slash)
+            slash[slash == above] = '\0';
+        ok = sync_folder(slash ? above : ".") || !made || fail(path, "cannot be made durable", err);
+    }
+    free(above);
+    return ok;
+}
+
+char *slot_folder(const char *data_folder, unsigned number)
+{
+    buf_t b = BUF_EMPTY;
+
+    buf_printf(&b, "%s/journal/%u", data_folder, number);
+    buf_addc(&b, '\0');
+    return b.base;
+}
+
+static bool lock(slot_t *s, err_t *err)
+{
+    char *path = join(s->folder, "lock");
+    bool ok = false;
+
+    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (s->lock_fd < 0)
+        fail(path, "cannot be opened", err);
+    else if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)
+        ok = true;
+    else if (errno == EWOULDBLOCK)
+        err_set(err, ERR_BUSY, "%s is held by a process that runs", s->folder);
+    else
+        fail(path, "cannot be locked", err);
+    free(path);
+    return ok;
+}
+
+static bool open_slot(slot_t *s, const char *data_folder, unsigned number, err_t *err)
+{
+    *s = (slot_t){.number = number, .folder = slot_folder(data_folder, number), .lock_fd = -1};
+    s->folder_fd = open(s->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->folder_fd < 0) {
+        if (errno == ENOENT)
+            err_set(err, ERR_NOT_FOUND, "there is no %s", s->folder);
+        else
+            fail(s->folder, "cannot be opened", err);
+    } else if (lock(s, err)) {
+        return true;
+    }
+    slot_release(s);
+    return false;
+}
+
+bool slot_adopt(slot_t *s, const char *data_folder, unsigned number, err_t *err)
+{
+    return open_slot(s, data_folder, number, err);
+}
+
+bool slot_claim(slot_t *s, const char *data_folder, err_t *err)
+{
+    char *all = join(data_folder, "journal");
+    bool ok = make_folder(data_folder, err) && make_folder(all, err);
+
+    free(all);
+    for (unsigned number = 0; ok && number < MOST_SLOTS; number++) {
+        char *folder = slot_folder(data_folder, number);
+
+        ok = make_folder(folder, err);
+        free(folder);
+        if (!ok)
+            break;
+        if (open_slot(s, data_folder, number, err))
+            return true;
+        ok = err->code == ERR_BUSY;
+    }
+    return false;
+}
+
+void slot_release(slot_t *s)
+{
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    if (s->folder_fd >= 0)
+        close(s->folder_fd);
+    free(s->folder);
+    *s = (slot_t){.folder_fd = -1, .lock_fd = -1};
+}
+
+/* ---- what is there ---- */
+
+static int by_number(const void *a, const void *b)
+{
+    unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+
+    return (x > y) - (x < y);
+}
+
+bool slot_list(const char *data_folder, unsigned **out, size_t *count, err_t *err)
+{
+    char *path = join(data_folder, "journal");
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    size_t room = 0;
+    bool ok = dir || errno == ENOENT || fail(path, "cannot be read", err);
+
+    *out = NULL;
+    *count = 0;
+    while (dir && (entry = readdir(dir))) {
+        int64_t number;
+
+        if (!str_to_int(str_from(entry->d_name), &number) || number < 0 || number >= MOST_SLOTS)
+            continue;
+        if (*count == room) {
+            room = room ? 2 * room : 8;
+            *out = mem_realloc(*out, room * sizeof(**out));
+        }
+        (*out)[(*count)++] = (unsigned)number;
+    }
+    if (dir)
+        closedir(dir);
+    free(path);
+    if (*count)
+        qsort(*out, *count, sizeof(**out), by_number);
+    return ok;
+}
+
+static bool read_name(const char *name, segment_file_t *out)
+{
+    str_t rest = str_from(name), digits;
+    int64_t number;
+
+    if (!str_split(&rest, '.', &digits) || !str_to_int(digits, &number) || number < 0)
+        return false;
+    *out = (segment_file_t){.number = (uint64_t)number, .aside = str_eq(rest, STR("aside"))};
+    return out->aside || str_eq(rest, STR("journal"));
+}
+
+static int by_segment(const void *a, const void *b)
+{
+    const segment_file_t *x = a, *y = b;
+
+    return (x->number > y->number) - (x->number < y->number);
+}
+
+bool slot_segments(const char *folder, segment_file_t **out, size_t *count, err_t *err)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    size_t room = 0;
+
+    *out = NULL;
+    *count = 0;
+    if (!dir)
+        return fail(folder, "cannot be read", err);
+    while ((entry = readdir(dir))) {
+        segment_file_t f;
+        struct stat st;
+
+        if (!read_name(entry->d_name, &f) || fstatat(dirfd(dir), entry->d_name, &st, 0) != 0)
+            continue;
+        f.bytes = (uint64_t)st.st_size;
+        if (*count == room) {
+            room = room ? 2 * room : 8;
+            *out = mem_realloc(*out, room * sizeof(**out));
+        }
+        (*out)[(*count)++] = f;
+    }
+    closedir(dir);
+    if (*count)
+        qsort(*out, *count, sizeof(**out), by_segment);
+    return true;
+}
+
+char *slot_segment_path(const char *folder, const segment_file_t *f)
+{
+    char name[SEGMENT_NAME_BYTES];
+
+    segment_name(f->number, f->aside, name);
+    return join(folder, name);
+}

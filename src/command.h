@@ -2,9 +2,17 @@
 #ifndef HOOKLINE_COMMAND_H
 #define HOOKLINE_COMMAND_H
 
+#include "config/config.h"
+#include "store/store.h"
+
 /* argv[0] is the subcommand's name. Each returns the exit code: 0 done, 1 failed, 2 used wrongly. */
 int serve_command(int argc, char **argv);
 int migrate_command(int argc, char **argv);
 int check_command(int argc, char **argv);
+int journal_command(int argc, char **argv);
+
+/* What they share. */
+int command_complain(const err_t *err); /* on standard error, with the hint; 1, to be returned */
+store_t *command_open_store(const config_t *config);
 
 #endif

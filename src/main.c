@@ -32,6 +32,15 @@ static const struct command {
      migrate_command},
     {"check", "", "test configuration, certificates and database, and say what to do",
      "Exits 0 when hookline would serve as configured.\n", check_command},
+    {"journal", "verify|dump|drain", "look at what is kept on disk for PostgreSQL, or bring it there",
+     "  hookline journal verify   says of every segment under HOOKLINE_DATA_DIR what it holds, and what of it cannot "
+     "be\n"
+     "                            read; exits 1 when there is any such thing\n"
+     "  hookline journal dump     prints every delivery that can be read, a line of JSON each\n"
+     "  hookline journal drain    brings all that no running hookline holds to DATABASE_URL, what was set aside too;\n"
+     "                            exits 0 when nothing is left\n"
+     "The first two change nothing, and may be run beside a hookline. One that runs drains its journal by itself.\n",
+     journal_command},
     {"send", "PROVIDER EVENT|FILE [--to URL] [--count N] [--tamper]",
      "send correctly signed deliveries, to try things out",
      "EVENT is one of `hookline send list`; a FILE is sent as it is (a form if its name ends in .form, else JSON).\n"

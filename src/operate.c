@@ -7,6 +7,7 @@
 #include "store/access.h"
 #include "store/migrate.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,14 +37,6 @@ static void report(void *ctx, const char *file, migration_state_t state, bool ra
         printf("%-32s %s\n", file, ran ? "ran now" : STATES[state]);
 }
 
-static int complain(const err_t *err)
-{
-    (void)fprintf(stderr, "hookline: %s%s", err->detail, err->detail[strlen(err->detail) - 1] == '\n' ? "" : "\n");
-    if (err->hint[0])
-        (void)fprintf(stderr, "hint: %s\n", err->hint);
-    return 1;
-}
-
 int migrate_command(int argc, char **argv)
 {
     tally_t tally = {.dry = argc == 2 && strcmp(argv[1], "--status") == 0};
@@ -58,13 +51,13 @@ int migrate_command(int argc, char **argv)
     }
     config = config_read(&err);
     if (!config)
-        return complain(&err);
+        return command_complain(&err);
     conninfo = mem_strdup(config_text(config, "DATABASE_URL"));
     ok = migrate_run(conninfo, tally.dry, report, &tally, &err);
     free(conninfo);
     config_free(config);
     if (!ok)
-        return complain(&err);
+        return command_complain(&err);
     return tally.dry && tally.waiting ? 1 : 0;
 }
 
@@ -191,6 +184,26 @@ static void check_database(checks_t *c, const config_t *config)
     free(conninfo);
 }
 
+/* Changes nothing: who runs this may not be hookline's user, and folders of the wrong owner would be worse than none.
+ */
+static void check_journal(checks_t *c, const config_t *config)
+{
+    char *folder = mem_strdup(config_text(config, "HOOKLINE_DATA_DIR")), *slash = strrchr(folder, '/');
+    bool there = access(folder, W_OK | X_OK) == 0, ok = there;
+    char detail[300];
+
+    (void)snprintf(detail, sizeof(detail), "%s: %s", folder, there ? "can be written" : strerror(errno));
+    if (!there && errno == ENOENT && slash && slash != folder) {
+        *slash = '\0';
+        ok = access(folder, W_OK | X_OK) == 0;
+        *slash = '/';
+        (void)snprintf(detail, sizeof(detail), "%s is not there yet, and can%s be made", folder, ok ? "" : "not");
+    }
+    say(c, ok, "journal", detail,
+        ok ? NULL : "make it, owned by hookline's user; without it every moment without the database is a 503");
+    free(folder);
+}
+
 int check_command(int argc, char **argv)
 {
     checks_t checks = {0};
@@ -216,6 +229,7 @@ int check_command(int argc, char **argv)
         check_readable(&checks, config, "HOOKLINE_TLS_CERT");
         check_readable(&checks, config, "HOOKLINE_TLS_KEY");
     }
+    check_journal(&checks, config);
     check_database(&checks, config);
     config_free(config);
     return checks.faults ? 1 : 0;

@@ -2,6 +2,7 @@
 
 #include "base/crypto.h"
 #include "base/json.h"
+#include "command.h"
 #include "config/config.h"
 #include "net/http_client.h"
 #include "provider.h"
@@ -42,14 +43,6 @@ typedef struct sender {
     int64_t sent, as_wanted;
     int unwanted; /* the last status that was not wanted */
 } sender_t;
-
-static int complain(const err_t *err)
-{
-    (void)fprintf(stderr, "hookline: %s\n", err->detail);
-    if (err->hint[0])
-        (void)fprintf(stderr, "hint: %s\n", err->hint);
-    return 1;
-}
 
 static int wrong_use(void)
 {
@@ -562,7 +555,7 @@ static int run(const options_t *o, const provider_t *p)
 
     if (ok)
         ok = p ? send_to_provider(&s, p, &err) : send_demo(&s, &err);
-    code = ok ? verdict(&s) : complain(&err);
+    code = ok ? verdict(&s) : command_complain(&err);
     sender_clear(&s);
     return code;
 }

@@ -42,14 +42,6 @@ static void readiness(void *ctx, http_readiness_t *out)
 
 /* ---- start ---- */
 
-static int complain(const char *what, const err_t *err)
-{
-    (void)fprintf(stderr, "hookline: %s: %s\n", what, err->detail);
-    if (err->hint[0])
-        (void)fprintf(stderr, "hint: %s\n", err->hint);
-    return 1;
-}
-
 static void start_log(const config_t *config)
 {
     log_level_t level = LOG_INFO;
@@ -77,25 +69,6 @@ static void say_providers(const app_t *app)
     }
 }
 
-static store_t *open_store(const config_t *c)
-{
-    char *conninfo = mem_strdup(config_text(c, "DATABASE_URL"));
-    store_options_t options = {
-        .conninfo = conninfo,
-        .pooled = config_bool(c, "HOOKLINE_DATABASE_POOLED"),
-        .migrate = config_bool(c, "HOOKLINE_MIGRATE"),
-        .connections = (size_t)config_int(c, "HOOKLINE_DATABASE_CONNECTIONS"),
-        .max_batch = (size_t)config_int(c, "HOOKLINE_MAX_BATCH"),
-        .max_queued_bytes = config_int(c, "HOOKLINE_QUEUE_BYTES"),
-        .statement_timeout_us = config_us(c, "HOOKLINE_STATEMENT_TIMEOUT"),
-        .commit_deadline_us = config_us(c, "HOOKLINE_COMMIT_DEADLINE"),
-    };
-    store_t *store = store_open(&options);
-
-    free(conninfo);
-    return store;
-}
-
 static void open_journal(app_t *app)
 {
     char *folder = mem_strdup(config_text(app->config, "HOOKLINE_DATA_DIR"));
@@ -120,7 +93,7 @@ static bool start(app_t *app, err_t *err)
     config_unknown(warn_unknown, NULL);
     if (!phone_set_region(config_text(app->config, "HOOKLINE_DEFAULT_REGION"), err))
         return false;
-    app->store = open_store(app->config);
+    app->store = command_open_store(app->config);
     open_journal(app);
     app->ingest = ingest_new(app->config, app->store, app->journal, err);
     if (!app->ingest)
@@ -222,7 +195,7 @@ int serve_command(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     app.config = config_read(&err);
     if (!app.config)
-        return complain("the configuration cannot be used", &err);
+        return command_complain(&err);
     start_log(app.config);
     if (start(&app, &err)) {
         while (next_signal(&signals, -1) == SIGHUP)
@@ -232,7 +205,7 @@ int serve_command(int argc, char **argv)
     } else {
         release(&app, 0);
         log_stop();
-        code = complain("cannot start", &err);
+        code = command_complain(&err);
     }
     config_free(app.config);
     return code;

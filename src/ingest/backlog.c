@@ -64,9 +64,20 @@ static segment_count_t count_segment(const char *folder, const segment_file_t *f
     return found;
 }
 
+/* Sequence numbers go on from segment to segment: where they do not, a file has been lost. */
+static void look_for_gap(const char *folder, const segment_file_t *file, const segment_count_t *found, uint64_t *next)
+{
+    if (*next && found->first_sequence > *next)
+        LOG(LOG_ERROR, "journal: deliveries are missing", log_cstr("folder", folder),
+            log_int("before_segment", file->number), log_int("deliveries", found->first_sequence - *next));
+    if (found->next_sequence)
+        *next = found->next_sequence;
+}
+
 /* The segments of a folder with a number below, oldest first. False: some are left. */
 static bool drain_folder(backlog_t *b, const char *folder, uint64_t below, bool own)
 {
+    uint64_t next_sequence = 0;
     segment_file_t *files;
     size_t count;
     bool ok = slot_segments(folder, &files, &count, NULL);
@@ -76,6 +87,7 @@ static bool drain_folder(backlog_t *b, const char *folder, uint64_t below, bool 
 
         if (files[i].aside)
             continue;
+        look_for_gap(folder, &files[i], &found, &next_sequence);
         ok = drain_segment(b->drain, folder, &files[i]) != SEGMENT_LEFT;
         if (!ok)
             break;

@@ -570,9 +570,12 @@ store_t *store_open(const store_options_t *options)
 
         *w = (writer_t){.store = s, .first = i == 0, .backoff_us = BACKOFF_LEAST_US};
         w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (w->wake_fd < 0 || pthread_create(&w->thread, NULL, write_on, w) != 0)
+        if (w->wake_fd < 0)
             abort();
     }
+    for (size_t i = 0; i < s->options.connections; i++) /* each looks at all of them */
+        if (pthread_create(&s->writers[i].thread, NULL, write_on, &s->writers[i]) != 0)
+            abort();
     return s;
 }
 

@@ -157,7 +157,7 @@ test('connections that are ended under load lose nothing', async (t) => {
     t.after(hookline.end);
     const load = startLoad(t, [hookline.url], {name: 'terminated'});
     let ended = 0;
-    for (let i = 0; i < 8; i++) {
+    for (let i = 0; i < 50 && ended < 12; i++) {
         const sofar = load.acknowledged.size;
         await until('progress', () => load.acknowledged.size >= sofar + ENOUGH / 8);
         ended += await database.value(
@@ -169,7 +169,7 @@ test('connections that are ended under load lose nothing', async (t) => {
     await until('progress', () => load.acknowledged.size >= sofar + 20);
     await load.stop();
     await drained(hookline);
-    assert.ok(ended >= 8, `${ended} connections were ended`);
+    assert.ok(ended >= 12, `${ended} connections were ended`);
     assert.deepEqual(await missing(database, load.acknowledged), []);
     assert.deepEqual(load.refused, []);
     assert.ok((await hookline.metrics()).sum('hookline_database_connections_lost_total') >= 8);

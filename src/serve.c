@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define HARD_GRACE_US (5 * US_PER_S)
+
 typedef struct app {
     config_t *config;
     store_t *store;
@@ -146,18 +148,29 @@ static void release(app_t *app, int64_t deadline_us)
     store_free(app->store);
 }
 
-/* A second signal while stopping ends at once. */
-static void *end_at_second_signal(void *arg)
+/* While stopping: a second signal ends it at once, and so does what hangs long after the deadline (a name server that does
+ * not answer, a disk). Whatever was acknowledged is durable by then. */
+typedef struct limit {
+    sigset_t *signals;
+    int64_t end_us; /* mono clock */
+} limit_t;
+
+static void *end_it(void *arg)
 {
-    (void)next_signal(arg, -1);
-    _exit(130);
+    const limit_t *limit = arg;
+
+    if (next_signal(limit->signals, limit->end_us - clock_mono_us()) != 0)
+        _exit(130);
+    (void)fprintf(stderr, "hookline: something still hangs after HOOKLINE_DRAIN_DEADLINE; ending without it\n");
+    _exit(1);
 }
 
 static int stop(app_t *app, sigset_t *set)
 {
+    static limit_t limit; /* outlives this call, as its thread may */
     int64_t delay_us = config_us(app->config, "HOOKLINE_DRAIN_DELAY");
     int64_t deadline_us = clock_mono_us() + delay_us + config_us(app->config, "HOOKLINE_DRAIN_DEADLINE");
-    pthread_t second;
+    pthread_t limiter;
     bool clean;
 
     LOG(LOG_INFO, "stopping", log_int("drain_delay_ms", delay_us / US_PER_MS));
@@ -165,8 +178,9 @@ static int stop(app_t *app, sigset_t *set)
     (void)sigdelset(set, SIGHUP);
     if (delay_us > 0 && next_signal(set, delay_us) != 0)
         _exit(130);
-    if (pthread_create(&second, NULL, end_at_second_signal, set) == 0)
-        (void)pthread_detach(second);
+    limit = (limit_t){.signals = set, .end_us = deadline_us + HARD_GRACE_US};
+    if (pthread_create(&limiter, NULL, end_it, &limit) == 0)
+        (void)pthread_detach(limiter);
     clean = http_stop(app->http, deadline_us);
     release(app, deadline_us);
     LOG(LOG_INFO, "stopped", log_cstr("requests", clean ? "all answered" : "some were cut at the deadline"));

@@ -6,9 +6,10 @@ import {cpus, totalmem} from 'node:os';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {create, drop, makeTemplates, query, urlOf} from './lib/database.mjs';
+import {generate} from './lib/generate.mjs';
 import {cpuUs, machineUs, peakMb, run} from './lib/processes.mjs';
 import {differences, readRows} from './lib/rows.mjs';
-import {BENCH, BUILD, ENV, POSTMASTER, PUBLIC_URL} from './lib/settings.mjs';
+import {BENCH, BUILD, ENV, POSTMASTER} from './lib/settings.mjs';
 import {SUBJECTS} from './lib/subjects.mjs';
 import {render, summarise} from './lib/table.mjs';
 
@@ -78,17 +79,6 @@ async function checkRows() {
 }
 
 // ---- one run ----
-
-/** onPhase: "begin" and "end" of what is counted. */
-async function generate(url, args, onPhase = () => {}) {
-    const output = await run(
-        `${BUILD}/tests/generator`,
-        ['--url', url, '--public-url', PUBLIC_URL, ...args],
-        ENV,
-        onPhase,
-    );
-    return JSON.parse(output.trim().split('\n').pop());
-}
 
 function readClocks(pids) {
     return {

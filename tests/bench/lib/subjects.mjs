@@ -6,8 +6,11 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {freePort, start, waitForPort} from './processes.mjs';
 import {BENCH, BUILD, ENV, UNPRIVILEGED, WORK} from './settings.mjs';
 
-/** hookline as an operator runs it, without a line for each request: the rivals log none either. */
-function hookline(settings = {}) {
+/**
+ * hookline as an operator runs it, without a line for each request: the rivals log none either. alone: it is not to wait
+ * for its database.
+ */
+export function hookline(settings = {}, {alone = false} = {}) {
     return async (databaseUrl) => {
         const port = await freePort();
         const env = {
@@ -16,9 +19,10 @@ function hookline(settings = {}) {
             HOOKLINE_LISTEN: `127.0.0.1:${port}`,
             HOOKLINE_ACCESS_LOG: '0',
             HOOKLINE_LOG_LEVEL: 'warn',
+            HOOKLINE_DATA_DIR: mkdtempSync(join(WORK, 'data-')),
             ...settings,
         };
-        return started(start(`${BUILD}/hookline`, ['serve'], env), port, '/readyz'); // it listens before it has its database
+        return started(start(`${BUILD}/hookline`, ['serve'], env), port, alone ? '' : '/readyz');
     };
 }
 
@@ -30,10 +34,11 @@ function node(script, settings = {}) {
     };
 }
 
+/** ready: the path that says whether its database is up; it listens before it is. */
 async function started(process_, port, ready) {
     const url = `http://127.0.0.1:${port}`;
     await waitForPort(port, process_);
-    while (ready && process_.running() && (await fetch(url + ready)).status !== 200) await sleep(50);
+    while (ready && process_.running() && (await (await fetch(url + ready)).json()).database !== 'up') await sleep(50);
     return {url, pid: process_.pid, others: [], output: process_.output, stop: () => process_.stop()};
 }
 

@@ -22,9 +22,9 @@ static const struct command {
     int (*run)(int argc, char **argv);
 } COMMANDS[] = {
     {"serve", "", "take deliveries in until SIGTERM",
-     "Listens on HOOKLINE_LISTEN, commits to DATABASE_URL. SIGHUP reads secrets and certificates again; SIGTERM "
-     "drains\n"
-     "and exits 0; a second SIGTERM ends at once. See `hookline help configuration` for all settings.\n",
+     "Listens on HOOKLINE_LISTEN, commits to DATABASE_URL; what that cannot take goes to files in HOOKLINE_DATA_DIR,\n"
+     "and there later. SIGHUP reads secrets and certificates again; SIGTERM drains and exits 0; a second SIGTERM ends\n"
+     "at once. See `hookline help configuration` for all settings.\n",
      serve_command},
     {"migrate", "[--status]", "bring the database's schema to what this program knows",
      "Safe to run any number of times, and by several at once. --status changes nothing and says what would run;\n"

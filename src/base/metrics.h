@@ -15,6 +15,7 @@
     X(METRIC_REQUESTS, "hookline_http_requests_total", COUNTER, "Requests answered, by route and status")              \
     X(METRIC_CONNECTIONS, "hookline_http_connections", GAUGE, "Open connections")                                      \
     X(METRIC_ACCEPTED, "hookline_http_connections_total", COUNTER, "Connections accepted")                             \
+    X(METRIC_INPUT, "hookline_http_input_bytes", GAUGE, "Requests that are being read")                                \
     X(METRIC_CUT, "hookline_http_connections_cut_total", COUNTER, "Connections closed by us, by reason")               \
     X(METRIC_REJECTIONS, "hookline_rejections_total", COUNTER, "Deliveries refused, by provider and reason")           \
     X(METRIC_DELIVERIES, "hookline_deliveries_total", COUNTER,                                                         \

@@ -288,6 +288,8 @@ void conn_sweep(loop_t *l, int64_t now_us)
         }
         check_deadlines(c, now_us);
     }
+    metric_add(l->server->input_gauge, (int64_t)held - (int64_t)l->input_shown);
+    l->input_shown = held;
     if (held > l->server->limits.max_input)
         bound_memory(l, held);
 }

@@ -101,6 +101,7 @@ static void make_metrics(http_server_t *s)
 {
     s->open_gauge = metrics_series(METRIC_CONNECTIONS, "");
     s->accepted = metrics_series(METRIC_ACCEPTED, "");
+    s->input_gauge = metrics_series(METRIC_INPUT, "");
     for (size_t i = 0; i < CUT_REASON_COUNT; i++)
         s->cuts[i] = metrics_series(METRIC_CUT, CUT_LABELS[i]);
 }

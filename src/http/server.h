@@ -83,7 +83,7 @@ struct http_server {
     atomic_bool listeners_closed;
     _Atomic int64_t stop_deadline_us;
 
-    metric_t *open_gauge, *accepted;
+    metric_t *open_gauge, *accepted, *input_gauge;
     metric_t *cuts[CUT_REASON_COUNT];
 };
 
@@ -104,6 +104,7 @@ struct loop {
 
     conn_t *conns; /* from accept to close */
     size_t n_conns;
+    size_t input_shown;   /* this loop's part of input_gauge */
     uint64_t request_ids; /* state of a generator, seeded at random */
 
     /* Any thread may ring; the loop then looks at its inbox, its port and whether to stop. */

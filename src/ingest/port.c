@@ -186,6 +186,7 @@ static void free_if_done(ingest_wait_t *w)
 
 static bool to_journal(ingest_wait_t *w, err_t *err)
 {
+    w->ticket.held = w->delivery->bytes;
     w->in_journal = journal_put(w->port->in->journal, &w->entry, &w->ticket, err);
     if (w->in_journal && w->answer) {
         unlink_wait(w);

@@ -23,6 +23,7 @@
 typedef struct group {
     buf_t records;
     uint64_t count;
+    int64_t held; /* by the tickets' owners */
     journal_ticket_t *first, **tail;
 } group_t;
 
@@ -37,6 +38,7 @@ struct journal {
 
     group_t pending;
     int64_t writing_bytes; /* of the group that is being written */
+    int64_t writing_held;
     int64_t durable_bytes; /* of records, in closed segments and the open one */
     uint64_t seal_wanted, seal_done;
     uint64_t closed_below; /* segments with a lower number are closed */
@@ -55,9 +57,20 @@ struct journal {
 
 /* ---- for any thread ---- */
 
+/* Under the lock, as what follows. */
+static int64_t unwritten(const journal_t *j)
+{
+    return (int64_t)j->pending.records.len + j->writing_bytes;
+}
+
+static int64_t in_memory(const journal_t *j)
+{
+    return unwritten(j) + j->pending.held + j->writing_held;
+}
+
 static void show_pending(const journal_t *j)
 {
-    metric_set(j->pending_gauge, (int64_t)j->pending.records.len + j->writing_bytes);
+    metric_set(j->pending_gauge, in_memory(j));
 }
 
 static void begin_group(group_t *g, buf_t spare)
@@ -67,16 +80,13 @@ static void begin_group(group_t *g, buf_t spare)
     g->tail = &g->first;
 }
 
-/* Under the lock. */
-static bool has_room(const journal_t *j, size_t bytes, err_t *err)
+static bool has_room(const journal_t *j, size_t bytes, size_t held, err_t *err)
 {
-    int64_t waiting = (int64_t)j->pending.records.len + j->writing_bytes;
-
     if (!j->up || j->stopping)
         return err_set(err, ERR_JOURNAL, "the journal cannot be written: %s", j->reason);
-    if (waiting && waiting + (int64_t)bytes > j->options.max_pending_bytes)
+    if (unwritten(j) && in_memory(j) + (int64_t)(bytes + held) > j->options.max_pending_bytes)
         return err_set(err, ERR_BUSY, "too much is waiting for the journal's disk");
-    if (j->durable_bytes + waiting + (int64_t)bytes > j->options.max_bytes)
+    if (j->durable_bytes + unwritten(j) + (int64_t)bytes > j->options.max_bytes)
         return err_set(err, ERR_BUSY, "the journal is full: %" PRId64 " bytes of HOOKLINE_JOURNAL_MAX_BYTES are used",
                        j->durable_bytes);
     return true;
@@ -88,12 +98,13 @@ bool journal_put(journal_t *j, const journal_entry_t *entry, journal_ticket_t *t
     bool taken;
 
     pthread_mutex_lock(&j->lock);
-    taken = has_room(j, bytes, err);
+    taken = has_room(j, bytes, ticket->held, err);
     if (taken) {
         if (!j->pending.count++)
             pthread_cond_signal(&j->wake);
         record_write(&j->pending.records, entry);
-        *ticket = (journal_ticket_t){.failed = ERR_NONE};
+        j->pending.held += (int64_t)ticket->held;
+        ticket->next = NULL;
         *j->pending.tail = ticket;
         j->pending.tail = &ticket->next;
         show_pending(j);
@@ -107,7 +118,7 @@ void journal_state(journal_t *j, journal_state_t *out)
     err_t err = {.code = ERR_NONE};
 
     pthread_mutex_lock(&j->lock);
-    out->up = has_room(j, 1, &err);
+    out->up = has_room(j, 1, 0, &err);
     (void)snprintf(out->reason, sizeof(out->reason), "%s", out->up ? "" : err.detail);
     pthread_mutex_unlock(&j->lock);
 }
@@ -289,6 +300,7 @@ static void write_pending(journal_t *j, buf_t *spare)
     g = j->pending;
     begin_group(&j->pending, *spare);
     j->writing_bytes = (int64_t)g.records.len;
+    j->writing_held = g.held;
     pthread_mutex_unlock(&j->lock);
     *spare = BUF_EMPTY;
     if (!g.count) {
@@ -297,7 +309,7 @@ static void write_pending(journal_t *j, buf_t *spare)
     }
     ok = write_group(j, &g);
     pthread_mutex_lock(&j->lock);
-    j->writing_bytes = 0;
+    j->writing_bytes = j->writing_held = 0;
     j->durable_bytes += ok ? (int64_t)g.records.len : 0;
     show_pending(j);
     pthread_mutex_unlock(&j->lock);

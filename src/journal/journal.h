@@ -18,13 +18,14 @@ typedef struct journal journal_t;
 /* Stands for one entry on its way to the disk. The caller's memory; it must stay until it is given back. */
 typedef struct journal_ticket {
     struct journal_ticket *next;
+    size_t held;       /* what its owner keeps in memory until then: set before journal_put, counted with the entry */
     err_code_t failed; /* ERR_NONE: durable */
 } journal_ticket_t;
 
 typedef struct journal_options {
     const char *data_folder;   /* HOOKLINE_DATA_DIR */
     int64_t max_bytes;         /* of this process's segments */
-    int64_t max_pending_bytes; /* in memory, not durable yet */
+    int64_t max_pending_bytes; /* in memory, not durable yet; what their owners hold meanwhile included */
     /* From the journal's thread: a list by next. */
     void (*done)(void *ctx, journal_ticket_t *list);
     void *done_ctx;

@@ -136,7 +136,7 @@ void record_write(buf_t *out, const journal_entry_t *e)
     texts_of(e, texts);
     for (size_t i = 0; i < ENTRY_TEXTS; i++) {
         put32(at, texts[i]->base ? (uint32_t)texts[i]->len : ABSENT);
-        if (texts[i]->len)
+        if (texts[i]->base)
             memcpy(at + 4, texts[i]->base, texts[i]->len);
         at += 4 + texts[i]->len;
     }

@@ -184,8 +184,12 @@ static void free_if_done(ingest_wait_t *w)
 
 /* ---- to the store, and to the journal ---- */
 
-static bool to_journal(ingest_wait_t *w, err_t *err)
+/* why: what the store said, or NULL when it is but slow. */
+static bool to_journal(ingest_wait_t *w, const char *why, err_t *err)
 {
+    static log_gate_t gate;
+    int64_t held;
+
     w->ticket.held = w->delivery->bytes;
     w->in_journal = journal_put(w->port->in->journal, &w->entry, &w->ticket, err);
     if (w->in_journal && w->answer) {
@@ -193,6 +197,9 @@ static bool to_journal(ingest_wait_t *w, err_t *err)
         w->list = WAIT_JOURNAL;
         link_wait(w, clock_mono_us());
     }
+    if (w->in_journal && log_gate_open(&gate, 5 * US_PER_S, &held))
+        LOG(LOG_WARN, "deliveries go to the journal",
+            log_cstr("reason", why ? why : "no commit within HOOKLINE_COMMIT_DEADLINE"), log_int("not_logged", held));
     return w->in_journal;
 }
 
@@ -225,7 +232,7 @@ ingest_wait_t *port_submit(ingest_port_t *port, size_t provider_index, delivery_
     if (store_put(port->in->store, LANE_LIVE, d, &refused))
         return w;
     w->in_store = false;
-    if (to_journal(w, err))
+    if (to_journal(w, refused.detail, err))
         return w;
     unlink_wait(w);
     port->pending--;
@@ -243,7 +250,7 @@ static void settle(delivery_t *d)
         /* the journal was first: this was its second storing, under the same key */
     } else if (d->failed == ERR_NONE) {
         acknowledge(w, d->error.base ? tally->dead : tally->stored);
-    } else if (!w->in_journal && (d->failed == ERR_INTERNAL || !to_journal(w, NULL))) {
+    } else if (!w->in_journal && (d->failed == ERR_INTERNAL || !to_journal(w, err_told(d->failed), NULL))) {
         refuse(w, d->failed);
     }
     free_if_done(w);
@@ -296,7 +303,7 @@ void ingest_port_expire(ingest_port_t *port, int64_t mono_us)
     while ((w = port->lists[WAIT_JOURNAL].oldest) && mono_us - w->since_us >= deadline_us)
         refuse(w, ERR_JOURNAL);
     while ((w = port->lists[WAIT_STORE].oldest) && mono_us - w->since_us >= deadline_us)
-        if (!to_journal(w, NULL))
+        if (!to_journal(w, NULL, NULL))
             refuse(w, ERR_COMMIT_TIMEOUT); /* the store may commit it all the same */
 }
 

@@ -156,6 +156,11 @@ static void write_settings(pg_t *pg)
 
     buf_printf(out, "SELECT set_config('statement_timeout', '%lld', %s)",
                (long long)(pg->options.statement_timeout_us / US_PER_MS), local);
+    /* A commit that PostgreSQL has not written out is not durable, whatever the role's or the database's default. */
+    buf_printf(out,
+               ", set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'"
+               " ELSE current_setting('synchronous_commit') END, %s)",
+               local);
     for (size_t i = 0; i < COUNT(SETTINGS); i++)
         buf_printf(out, ", set_config('%s', '%s', %s)", SETTINGS[i].name, SETTINGS[i].value, local);
     buf_addc(out, '\0');

@@ -183,6 +183,11 @@ describe('check and send', () => {
         const wrong = runHookline(['check'], {DATABASE_URL: database.url, HOOKLINE_MAX_BODY: 'plenty'});
         assert.notEqual(wrong.code, 0);
         assert.match(wrong.stdout + wrong.stderr, /HOOKLINE_MAX_BODY/);
+        const folder = (dir) => runHookline(['check'], {DATABASE_URL: database.url, HOOKLINE_DATA_DIR: dir});
+        assert.equal(folder('/dev/null').code, 1);
+        assert.match(folder('/dev/null').stdout, /FAIL journal +\/dev\/null: [^]*-> make it/);
+        assert.equal(folder(join(tmpdir(), 'none', 'none')).code, 1);
+        assert.match(folder(join(tmpdir(), 'none')).stdout, /ok {3}journal .*not there yet, and can be made/);
     });
 
     test('a secret may come from a file, and not from two places', (t) => {

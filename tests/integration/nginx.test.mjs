@@ -456,8 +456,8 @@ describe('behind nginx', {skip: NO_NGINX}, () => {
             });
         }
 
-        test('both without a database: 503 of theirs, none of nginx, and the next asks them again', async () => {
-            const nowhere = {DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none', HOOKLINE_COMMIT_DEADLINE: 0.2};
+        test('both without a database and a journal: 503 of theirs, none of nginx, and the next asks them again', async () => {
+            const nowhere = {DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none', HOOKLINE_DATA_DIR: '/dev/null'};
             const both = [await startHookline(nowhere, {ready: false}), await startHookline(nowhere, {ready: false})];
             running.push(...both.map((hookline) => hookline.kill));
             const nginx = await front({upstreams: both.map((hookline) => hookline.port)});

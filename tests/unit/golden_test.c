@@ -94,6 +94,30 @@ static void assert_repeatable(const provider_t *p, const char *route, const char
     delivery_free(again);
 }
 
+/* Through the journal and back: what is understood again from what was kept is the same. */
+static void assert_kept(const provider_t *p, const delivery_t *d, const char *path, str_t whole)
+{
+    journal_entry_t entry = {.provider = str_from(d->provider),
+                             .route = str_from(d->route),
+                             .way = (int)d->way,
+                             .received_us = d->received_us,
+                             .payload = d->payload,
+                             .raw = d->raw,
+                             .error = d->raw.base ? d->error : STR_NONE};
+    buf_t bytes = BUF_EMPTY;
+    record_t record;
+    delivery_t *again;
+
+    record_write(&bytes, &entry);
+    record_seal((uint8_t *)bytes.base, 7, 1);
+    assert_true(record_read((uint8_t *)bytes.base, bytes.len, 7, &record));
+    again = understand_again(&record.entry);
+    buf_clear(&bytes);
+    if (!str_eq(text_of(p, again, WHOLE), whole))
+        fail_msg("%s is not understood the same once it was kept", path);
+    delivery_free(again);
+}
+
 static void assert_redacted(const delivery_t *d, const char *path, str_t whole)
 {
     if (holds(whole, NEVER_STORED) || holds(d->payload, NEVER_STORED) || holds(d->raw, NEVER_STORED))
@@ -107,6 +131,7 @@ static void put_section(buf_t *out, const provider_t *p, const char *path, const
     str_t whole = text_of(p, d, WHOLE);
 
     assert_repeatable(p, route, path, whole);
+    assert_kept(p, d, path, whole);
     assert_redacted(d, path, whole);
     buf_printf(out, "\n== %s (%s)\n", path + strlen(p->name) + 1, route);
     buf_add(out, text_of(p, d, CUT));

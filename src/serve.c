@@ -148,8 +148,8 @@ static void release(app_t *app, int64_t deadline_us)
     store_free(app->store);
 }
 
-/* While stopping: a second signal ends it at once, and so does what hangs long after the deadline (a name server that does
- * not answer, a disk). Whatever was acknowledged is durable by then. */
+/* While stopping: a second signal ends it at once, and so does what hangs long after the deadline (a name server that
+ * does not answer, a disk). Whatever was acknowledged is durable by then. */
 typedef struct limit {
     sigset_t *signals;
     int64_t end_us; /* mono clock */

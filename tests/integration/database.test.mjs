@@ -222,14 +222,14 @@ test('PostgreSQL that hangs: the journal takes over at the commit deadline, and 
 test('more than the queue may hold goes to the journal, not back to the provider', async (t) => {
     const locker = await connect(database.url);
     t.after(() => locker.end());
-    const env = {HOOKLINE_COMMIT_DEADLINE: 20, HOOKLINE_QUEUE_BYTES: '100K', HOOKLINE_DATABASE_CONNECTIONS: 1};
+    const env = {HOOKLINE_COMMIT_DEADLINE: 20, HOOKLINE_QUEUE_BYTES: '256K', HOOKLINE_DATABASE_CONNECTIONS: 1};
     const hookline = await startHookline({DATABASE_URL: database.url, ...env});
     t.after(hookline.end);
     await locker.query('BEGIN; LOCK TABLE voice_calls IN ACCESS EXCLUSIVE MODE');
-    const calls = Array.from({length: 60}, (_, i) => twilioCall(`overflow-${i}`));
+    const calls = Array.from({length: 80}, (_, i) => twilioCall(`overflow-${i}`));
     const replies = calls.map((call) => send(hookline.url, call.events[4].sign()));
     await until('some overflow', async () => (await journaled(hookline)) > 10);
-    assert.ok((await hookline.metrics()).sum('hookline_queue_bytes') <= 100 * 1024);
+    assert.ok((await hookline.metrics()).sum('hookline_queue_bytes') <= 256 * 1024);
     await locker.query('ROLLBACK');
     for (const reply of await Promise.all(replies)) assert.equal(reply.status, 204);
     await drained(hookline);

@@ -15,22 +15,6 @@ static size_t index_of(const provider_t *provider)
     return i;
 }
 
-static metric_t *provider_series(metric_family_t family, const char *provider, const char *label, const char *value)
-{
-    char labels[128];
-    buf_t b = BUF_EMPTY;
-    metric_t *m;
-
-    buf_printf(&b, "provider=\"%s\"", provider);
-    if (label)
-        buf_printf(&b, ",%s=\"%s\"", label, value);
-    memcpy(labels, b.base, b.len);
-    labels[b.len] = '\0';
-    m = metrics_series(family, labels);
-    buf_clear(&b);
-    return m;
-}
-
 ingest_t *ingest_new(const config_t *config, store_t *store, journal_t *journal, err_t *err)
 {
     keyring_t *keys = keyring_new(config, err);
@@ -46,14 +30,8 @@ ingest_t *ingest_new(const config_t *config, store_t *store, journal_t *journal,
     in->explains = config_bool(config, "HOOKLINE_EXPLAIN_SIGNATURES");
     in->ack_seconds = metrics_histogram(METRIC_ACK_SECONDS, "", METRIC_SECONDS_BOUNDS, COUNT(METRIC_SECONDS_BOUNDS));
     in->tallies = mem_zalloc(PROVIDER_COUNT * sizeof(*in->tallies));
-    for (size_t i = 0; i < PROVIDER_COUNT; i++) {
-        const char *name = PROVIDERS[i]->name;
-
-        in->tallies[i].stored = provider_series(METRIC_DELIVERIES, name, "outcome", "stored");
-        in->tallies[i].journaled = provider_series(METRIC_DELIVERIES, name, "outcome", "journaled");
-        in->tallies[i].dead = provider_series(METRIC_DELIVERIES, name, "outcome", "dead_letter");
-        in->tallies[i].unstored = provider_series(METRIC_UNSTORED, name, NULL, NULL);
-    }
+    for (size_t i = 0; i < PROVIDER_COUNT; i++)
+        tally_init(&in->tallies[i], PROVIDERS[i]->name);
     return in;
 }
 
@@ -77,18 +55,6 @@ bool ingest_provider_is_on(const ingest_t *in, const provider_t *p)
 
     keyring_release(in->keys);
     return on;
-}
-
-void ingest_count_refusal(ingest_t *in, size_t provider_index, err_code_t code)
-{
-    _Atomic(metric_t *) *series = &in->tallies[provider_index].refused[code];
-    metric_t *m = atomic_load_explicit(series, memory_order_acquire);
-
-    if (!m) {
-        m = provider_series(METRIC_REJECTIONS, PROVIDERS[provider_index]->name, "reason", err_metric(code));
-        atomic_store_explicit(series, m, memory_order_release);
-    }
-    metric_add(m, 1);
 }
 
 /* ---- taking in, on the loop ---- */
@@ -158,7 +124,7 @@ static void refuse(ingest_t *in, size_t index, const err_t *err, str_t tried, st
     ingest_answer_t a = port_refusal(err->code);
     int64_t held;
 
-    ingest_count_refusal(in, index, err->code);
+    tally_refusal(&in->tallies[index], err->code);
     if (log_gate_open(&in->tallies[index].refused_gate, US_PER_S, &held))
         LOG(LOG_WARN, "delivery refused", log_cstr("provider", PROVIDERS[index]->name),
             log_cstr("reason", err_metric(err->code)), log_cstr("detail", err->detail), log_cstr("hint", err->hint),

@@ -161,7 +161,7 @@ static void refuse(ingest_wait_t *w, err_code_t code)
 
     if (!w->answer)
         return;
-    ingest_count_refusal(w->port->in, w->provider_index, code);
+    tally_refusal(&w->port->in->tallies[w->provider_index], code);
     give_answer(w, &answer);
 }
 

@@ -5,19 +5,9 @@
 #ifndef HOOKLINE_INGEST_PORT_H
 #define HOOKLINE_INGEST_PORT_H
 
-#include "base/log.h"
-#include "base/metrics.h"
 #include "ingest/ingest.h"
 #include "ingest/keyring.h"
-
-#include <stdatomic.h>
-
-/* What one provider counts. Series are made when first needed, and kept. */
-typedef struct tally {
-    _Atomic(metric_t *) refused[ERR_CODE_COUNT];
-    metric_t *stored, *journaled, *dead, *unstored;
-    log_gate_t refused_gate, dead_gate;
-} tally_t;
+#include "ingest/tally.h"
 
 struct ingest {
     keyring_t *keys;
@@ -28,8 +18,6 @@ struct ingest {
     tally_t *tallies; /* by provider index */
     histogram_t *ack_seconds;
 };
-
-void ingest_count_refusal(ingest_t *in, size_t provider_index, err_code_t code);
 
 ingest_answer_t port_refusal(err_code_t code);
 ingest_answer_t port_acknowledgement(const provider_t *provider, delivery_t *d);

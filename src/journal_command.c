@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CONNECT_US (10 * US_PER_S)
+#define CONNECT_US (5 * US_PER_S)
 
 /* ---- every segment of every slot ---- */
 

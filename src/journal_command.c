@@ -3,6 +3,7 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/phone.h"
 #include "command.h"
 #include "ingest/drain.h"
 #include "ingest/understand.h"
@@ -13,9 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define CONNECT_US (5 * US_PER_S)
+#define CLOSE_US (5 * US_PER_S)
 
 /* ---- every segment of every slot ---- */
 
@@ -279,34 +279,23 @@ static bool drain_slot(draining_t *dr, const char *data_folder, unsigned number,
     return true;
 }
 
-static bool wait_for_store(store_t *store, err_t *err)
-{
-    int64_t deadline_us = clock_mono_us() + CONNECT_US;
-    store_state_t state;
-
-    for (;;) {
-        store_state(store, &state);
-        if (state.up)
-            return true;
-        if (clock_mono_us() >= deadline_us)
-            return err_set(err, ERR_STORE_DOWN, "%s", state.reason);
-        (void)usleep(20 * 1000);
-    }
-}
-
 static int drain(const config_t *config, const char *data_folder)
 {
-    draining_t dr = {.store = command_open_store(config)};
+    draining_t dr = {.stored = 0};
     err_t err = {.code = ERR_NONE};
     unsigned *numbers = NULL;
     size_t count = 0;
-    bool ok = wait_for_store(dr.store, &err) && slot_list(data_folder, &numbers, &count, &err);
+    bool ok;
 
+    if (!phone_set_region(config_text(config, "HOOKLINE_DEFAULT_REGION"), &err))
+        return command_complain(&err);
+    dr.store = command_open_store(config, false);
+    ok = command_wait_for_store(dr.store, &err) && slot_list(data_folder, &numbers, &count, &err);
     dr.drain = drain_new(dr.store, always, NULL);
     for (size_t i = 0; ok && i < count; i++)
         ok = drain_slot(&dr, data_folder, numbers[i], &err);
     free(numbers);
-    store_close(dr.store, clock_mono_us() + CONNECT_US);
+    store_close(dr.store, clock_mono_us() + CLOSE_US);
     drain_free(dr.drain);
     store_free(dr.store);
     if (!ok)

@@ -95,7 +95,7 @@ static bool start(app_t *app, err_t *err)
     config_unknown(warn_unknown, NULL);
     if (!phone_set_region(config_text(app->config, "HOOKLINE_DEFAULT_REGION"), err))
         return false;
-    app->store = command_open_store(app->config);
+    app->store = command_open_store(app->config, true);
     open_journal(app);
     app->ingest = ingest_new(app->config, app->store, app->journal, err);
     if (!app->ingest)

@@ -21,6 +21,7 @@ typedef struct store_options {
     const char *conninfo;     /* libpq's: URL or key=value; "" for PG* */
     bool pooled;              /* behind a transaction-mode pooler: unnamed statements, no session state */
     bool migrate;             /* bring the schema up to date when the database is first reached */
+    bool keeps_house;         /* does what housekeeping.h says, as one that stays does */
     size_t connections;       /* writers: 1 to 16 */
     size_t max_batch;         /* deliveries in one transaction */
     int64_t max_queued_bytes; /* bound of what waits in the live lane */

@@ -215,7 +215,7 @@ static void write_out(writer_t *w, delivery_t **deliveries, size_t count)
 
 static bool keeps_house(const writer_t *w)
 {
-    return w->options.seat == 0;
+    return w->options.keeps_house && w->options.seat == 0;
 }
 
 static void keep_house(writer_t *w)

@@ -11,10 +11,11 @@ typedef struct writer writer_t;
 
 typedef struct writer_options {
     roster_t *roster;
-    size_t seat; /* 0: it also migrates and keeps the house */
+    size_t seat; /* 0: it also migrates, and keeps the house where that is asked for */
     const char *conninfo;
     bool pooled;
     bool migrate;
+    bool keeps_house;
     size_t max_batch;
     int64_t statement_timeout_us;
     int64_t commit_deadline_us;

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import {appendFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {after, before, describe, test} from 'node:test';
-import {CALLS, phoneNumber, twilioCall} from './lib/calls.mjs';
+import {CALLS, phoneNumber, twilioCall, vapiCall} from './lib/calls.mjs';
 import {createDatabase} from './lib/database.mjs';
 import {listFixtures, MORE_SECRETS, providersWithFixtures, readFixture, signFixture} from './lib/fixtures.mjs';
 import {newDataDir, runHookline, startHookline} from './lib/hookline.mjs';
@@ -118,6 +118,20 @@ test('what a running hookline holds is left to it', async (t) => {
     assert.match(stdout, /held by a running hookline/);
     assert.match(journal('verify', dataDir).stdout, /held by a running hookline[^]*1 deliveries wait/);
     assert.match(journal('dump', dataDir).stdout, /"provider":"twilio"/);
+});
+
+test('hookline journal drain reads a number without a country as a hookline that serves does', async (t) => {
+    const dataDir = newDataDir();
+    const call = vapiCall('national', {customer: '(202) 555-0177'});
+    const alone = await startAlone(t, dataDir);
+    await sendAll(alone, [call.events[1].sign()]);
+    await alone.kill();
+    const drained = journal('drain', dataDir, {DATABASE_URL: database.url, HOOKLINE_DEFAULT_REGION: 'US'});
+    assert.equal(drained.code, 0, drained.stderr);
+    assert.equal(
+        await database.value('SELECT customer_number FROM voice_calls WHERE provider_call_id = $1', [call.providerCallId]),
+        '+12025550177',
+    );
 });
 
 // ---- what is stored ----

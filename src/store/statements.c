@@ -280,6 +280,11 @@ static str_t get_way(const delivery_t *d)
     return str_from(way_name(d->way));
 }
 
+static str_t get_route(const delivery_t *d)
+{
+    return str_from(d->route);
+}
+
 #define GETTER(field)                                                                                                  \
     static str_t get_##field(const delivery_t *d)                                                                      \
     {                                                                                                                  \
@@ -302,17 +307,12 @@ static const struct {
     pg_type_t type;
     str_t (*get)(const delivery_t *d);
 } EVENT_COLUMNS[] = {
-    {"provider", PG_TEXT, get_provider},
-    {"event_key", PG_TEXT, get_event_key},
-    {"event_type", PG_TEXT, get_event_type},
-    {"way", PG_TEXT, get_way},
-    {"provider_call_id", PG_TEXT, get_call_id},
-    {"call_sid", PG_TEXT, get_call_sid},
-    {"from_number", PG_TEXT, get_from_number},
-    {"to_number", PG_TEXT, get_to_number},
-    {"call_status", PG_TEXT, get_status},
-    {"payload", PG_JSONB, get_payload},
-    {"raw", PG_BYTEA, get_raw},
+    {"provider", PG_TEXT, get_provider},     {"event_key", PG_TEXT, get_event_key},
+    {"event_type", PG_TEXT, get_event_type}, {"way", PG_TEXT, get_way},
+    {"route", PG_TEXT, get_route},           {"provider_call_id", PG_TEXT, get_call_id},
+    {"call_sid", PG_TEXT, get_call_sid},     {"from_number", PG_TEXT, get_from_number},
+    {"to_number", PG_TEXT, get_to_number},   {"call_status", PG_TEXT, get_status},
+    {"payload", PG_JSONB, get_payload},      {"raw", PG_BYTEA, get_raw},
     {"error", PG_TEXT, get_error},
 };
 
@@ -327,12 +327,12 @@ static void write_events(buf_t *out)
     buf_printf(out,
                ")), fresh AS (INSERT INTO public.event_keys (key_hash, seen_at) SELECT key_hash, received_at FROM d"
                " ON CONFLICT (key_hash) DO NOTHING RETURNING key_hash)"
-               " INSERT INTO public.call_events (received_at, occurred_at, duration");
+               " INSERT INTO public.call_events (received_at, occurred_at, duration, hookline_version");
     for (size_t i = 0; i < COUNT(EVENT_COLUMNS); i++)
         buf_printf(out, ", %s", EVENT_COLUMNS[i].name);
     /* what users of older systems look for in an event, which Twilio's callbacks have */
     buf_printf(out, ") SELECT received_at, occurred_at, CASE WHEN payload ->> 'CallDuration' ~ '^[0-9]{1,9}$'"
-                    " THEN (payload ->> 'CallDuration')::integer END");
+                    " THEN (payload ->> 'CallDuration')::integer END, '" HOOKLINE_VERSION "'");
     for (size_t i = 0; i < COUNT(EVENT_COLUMNS); i++)
         buf_printf(out, ", %s", EVENT_COLUMNS[i].name);
     buf_printf(out, " FROM d WHERE key_hash = ANY (ARRAY(SELECT key_hash FROM fresh))");

@@ -271,7 +271,7 @@ static void texts(void)
     };
     buf_t out = BUF_EMPTY;
 
-    buf_printf(&out, "{\"statements\":{");
+    buf_printf(&out, "{\"version\":\"%s\",\"statements\":{", HOOKLINE_VERSION);
     for (int s = 0; s < STATEMENT_COUNT; s++) {
         buf_printf(&out, "%s\n\"%s\":", s ? "," : "", statement_name((statement_t)s));
         json_escape(&out, str_from(statement_text((statement_t)s)));

@@ -6,7 +6,11 @@
 import {createHash} from 'node:crypto';
 import {readFileSync} from 'node:fs';
 
-export const {statements: STATEMENTS, tables: TABLES} = JSON.parse(readFileSync(process.env.BENCH_TEXTS, 'utf8'));
+export const {
+    version: VERSION,
+    statements: STATEMENTS,
+    tables: TABLES,
+} = JSON.parse(readFileSync(process.env.BENCH_TEXTS, 'utf8'));
 
 export const INFERRED = 1,
     EVENT = 2,

@@ -8,7 +8,7 @@
 // everybody but hookline itself, and the session's settings.
 
 import pg from 'pg';
-import {TABLES} from './facts.mjs';
+import {TABLES, VERSION} from './facts.mjs';
 import {retry, serve} from './receiver.mjs';
 import {
     CALL,
@@ -102,9 +102,10 @@ function eventSql(p) {
         INSERT INTO public.event_keys (key_hash, seen_at) VALUES (${hash}, ${received})
         ON CONFLICT (key_hash) DO NOTHING RETURNING 1
     ), event AS (
-        INSERT INTO public.call_events (received_at, occurred_at, duration, ${EVENT_COLUMNS.map(([name]) => name).join(', ')})
+        INSERT INTO public.call_events (received_at, occurred_at, duration, hookline_version,
+            ${EVENT_COLUMNS.map(([name]) => name).join(', ')})
         SELECT ${received}, ${occurred}, CASE WHEN ${seconds} ~ '^[0-9]{1,9}$' THEN (${seconds})::integer END,
-               ${columns.join(', ')} FROM fresh
+               '${VERSION}', ${columns.join(', ')} FROM fresh
     )`;
 }
 

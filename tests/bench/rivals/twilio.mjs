@@ -45,6 +45,7 @@ export function normalise(form, isVoice) {
     callFacts(row, form, at);
     return {
         provider: 'twilio',
+        route: isVoice ? 'voice' : 'events',
         eventKey: isVoice
             ? `voice:${form.CallSid}:/webhooks/twilio/voice:${canonicalHash(form)}`
             : `call:${form.CallSid}:${form.CallStatus}`,

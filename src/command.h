@@ -10,6 +10,7 @@ int serve_command(int argc, char **argv);
 int migrate_command(int argc, char **argv);
 int check_command(int argc, char **argv);
 int journal_command(int argc, char **argv);
+int replay_command(int argc, char **argv);
 
 /* What they share. */
 int command_complain(const err_t *err); /* on standard error, with the hint; 1, to be returned */

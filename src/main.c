@@ -41,6 +41,17 @@ static const struct command {
      "                            exits 0 when nothing is left\n"
      "The first two change nothing, and may be run beside a hookline. One that runs drains its journal by itself.\n",
      journal_command},
+    {"replay", "[--provider P] [--since T] [--id N] [--all] [--dry-run]",
+     "put dead letters through once more, as this version understands them",
+     "A dead letter is a genuine delivery that could not be understood: a row of call_events with an error. One that\n"
+     "this version understands becomes an event in its place, and its facts are merged; the others stay.\n"
+     "  --provider P   of this provider only\n"
+     "  --since T      received then or later: 2026-11-21, 2026-11-21T08:30:00Z, or an age such as 90m, 2h, 3d\n"
+     "  --id N         that row of call_events alone, dead letter or not\n"
+     "  --all          not dead letters only: merges the facts of all that is stored anew\n"
+     "  --dry-run      only says what would become of each\n"
+     "May be run beside a hookline, and as often as you like. Exits 1 when the database failed it.\n",
+     replay_command},
     {"send", "PROVIDER EVENT|FILE [--to URL] [--count N] [--tamper]",
      "send correctly signed deliveries, to try things out",
      "EVENT is one of `hookline send list`; a FILE is sent as it is (a form if its name ends in .form, else JSON).\n"

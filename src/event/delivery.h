@@ -14,6 +14,17 @@ const char *way_name(way_t way);
 
 typedef struct delivery delivery_t;
 
+/* What became of the row of call_events that a delivery was read from. */
+typedef enum {
+    REPLAYED_GONE,       /* it is not there any more */
+    REPLAYED_UNCHANGED,  /* it was no dead letter, and this version finds nothing to add */
+    REPLAYED_FILLED,     /* it was none, and has columns now that it had not, or other ones */
+    REPLAYED_UNDERSTOOD, /* a dead letter no longer */
+    REPLAYED_DUPLICATE,  /* a dead letter whose event is another row's: removed */
+    REPLAYED_STILL_DEAD,
+    REPLAYED_COUNT
+} replayed_t;
+
 /* Whoever gives deliveries away and wants them back. */
 typedef struct delivery_home {
     /* Any thread: a list by next, each durable (failed == ERR_NONE) or not. */
@@ -33,6 +44,10 @@ struct delivery {
     str_t raw;           /* the body where it was unparsable, redacted where it can be read; else absent */
     const cJSON *root;   /* the payload's tree; NULL when unparsable, and once normalised */
 
+    /* Read from a row of call_events (a replay) */
+    int64_t row_id;       /* that row's, with received_us; 0: it is new */
+    bool row_has_payload; /* which stays as it is */
+
     /* As understood: filled by the provider's normalise */
     str_t event_key;  /* what happened, the same by whichever way it is heard; without the provider's name */
     str_t event_type; /* the provider's word, e.g. "end-of-call-report" */
@@ -45,8 +60,9 @@ struct delivery {
     bool unstored; /* counted, but neither row nor facts (a partial transcript): acknowledged at once */
 
     /* What became of it */
-    str_t error;       /* why it is a dead letter: no facts are written then; absent for one that was understood */
-    err_code_t failed; /* ERR_NONE once durable; else why it could not be made so */
+    str_t error;         /* why it is a dead letter: no facts are written then; absent for one that was understood */
+    err_code_t failed;   /* ERR_NONE once durable; else why it could not be made so */
+    replayed_t replayed; /* once durable, of one that was read from a row */
 
     /* The holder's bookkeeping */
     size_t bytes;          /* what it counts for in queues */

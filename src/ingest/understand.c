@@ -85,11 +85,22 @@ static const char *route_named(const provider_t *provider, str_t name)
     return NULL;
 }
 
-delivery_t *understand_again(const journal_entry_t *kept)
+/* Of a payload it cannot be told whether it came as JSON or as a form. */
+static const char *guess_route(const provider_t *provider, const journal_entry_t *kept)
 {
-    delivery_t *d = delivery_new(4096 + 3 * (kept->payload.len < 65536 ? kept->payload.len : 65536));
-    const provider_t *provider = provider_named(kept->provider);
-    const char *route = route_named(provider, kept->route), *error;
+    int bodies = kept->payload.base ? BODY_JSON | BODY_FORM | BODY_QUERY : BODY_JSON;
+
+    for (size_t i = 0; provider && i < provider->n_routes; i++)
+        if (provider->routes[i].bodies & bodies)
+            return provider->routes[i].name;
+    return NULL;
+}
+
+/* As it was kept, but for what it means. */
+static delivery_t *reopen(const journal_entry_t *kept, const provider_t *provider, const char *route)
+{
+    size_t body = kept->payload.len + kept->raw.len;
+    delivery_t *d = delivery_new(4096 + 3 * (body < 65536 ? body : 65536));
 
     d->provider = provider ? provider->name : arena_dup(d->arena, kept->provider).base;
     d->route = route ? route : arena_dup(d->arena, kept->route).base;
@@ -99,13 +110,48 @@ delivery_t *understand_again(const journal_entry_t *kept)
         d->payload = arena_dup(d->arena, kept->payload);
     if (kept->raw.base)
         d->raw = arena_dup(d->arena, kept->raw);
-    error = kept->error.base ? arena_dup(d->arena, kept->error).base : "kept without a body";
     if (!provider || !route)
         delivery_bury(d, "of a provider or route that this version does not know");
-    else if (d->payload.base)
+    return d;
+}
+
+delivery_t *understand_again(const journal_entry_t *kept)
+{
+    const provider_t *provider = provider_named(kept->provider);
+    delivery_t *d = reopen(kept, provider, route_named(provider, kept->route));
+
+    if (d->payload.base && !d->error.base)
         ask_provider(d, provider);
-    else
-        delivery_bury(d, error);
+    else if (!d->error.base)
+        delivery_bury(d, kept->error.base ? arena_dup(d->arena, kept->error).base : "kept without a body");
+    d->bytes = arena_bytes(d->arena);
+    return d;
+}
+
+static void read_raw(delivery_t *d, const provider_t *provider)
+{
+    err_t err = {.code = ERR_NONE};
+
+    if (!clean(d, provider, d->raw, NULL, &err)) {
+        delivery_bury(d, err.detail);
+        return;
+    }
+    d->raw = STR_NONE;
+    ask_provider(d, provider);
+}
+
+delivery_t *understand_stored(const journal_entry_t *kept)
+{
+    const provider_t *provider = provider_named(kept->provider);
+    const char *route = kept->route.base ? route_named(provider, kept->route) : guess_route(provider, kept);
+    delivery_t *d = reopen(kept, provider, route);
+
+    if (d->payload.base && !d->error.base)
+        ask_provider(d, provider);
+    else if (d->raw.base && !d->error.base)
+        read_raw(d, provider);
+    else if (!d->error.base)
+        delivery_bury(d, "stored without a body");
     d->bytes = arena_bytes(d->arena);
     return d;
 }

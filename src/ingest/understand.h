@@ -16,4 +16,9 @@ void understand(delivery_t *d, const provider_t *provider, str_t body, const for
  * letter. */
 delivery_t *understand_again(const journal_entry_t *kept);
 
+/* A delivery as call_events has it, for a replay. Like understand_again, but raw is read anew: this version may be able
+ * to, and where PostgreSQL had refused the payload, raw is JSON. A route that is absent (rows of before
+ * 0006_replay.sql) is taken to be the provider's first that takes such a body: "events", wherever there are others. */
+delivery_t *understand_stored(const journal_entry_t *kept);
+
 #endif

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void hash_key(delivery_t *d)
+void batch_hash_key(delivery_t *d)
 {
     const str_t parts[] = {str_from(d->provider), STR(":"), d->event_key};
     uint8_t hash[32];
@@ -22,18 +22,39 @@ static int by_key_hash(const void *a, const void *b)
     return memcmp((*x)->key_hash, (*y)->key_hash, sizeof((*x)->key_hash));
 }
 
+static int by_row_id(const void *a, const void *b)
+{
+    const delivery_t *const *x = a, *const *y = b;
+
+    return ((*x)->row_id > (*y)->row_id) - ((*x)->row_id < (*y)->row_id);
+}
+
+/* Those that have a row already, and those that want one: the number of the latter. */
+static size_t part(batch_t *b, delivery_t *const *deliveries, size_t count)
+{
+    size_t fresh = 0;
+
+    b->events = arena_alloc(b->arena, count * sizeof(*b->events));
+    b->replays = arena_alloc(b->arena, count * sizeof(*b->replays));
+    for (size_t i = 0; i < count; i++) {
+        batch_hash_key(deliveries[i]);
+        if (deliveries[i]->row_id)
+            b->replays[b->n_replays++] = deliveries[i];
+        else
+            b->events[fresh++] = deliveries[i];
+    }
+    if (b->n_replays > 1)
+        qsort(b->replays, b->n_replays, sizeof(*b->replays), by_row_id);
+    return fresh;
+}
+
 /* Of two deliveries of one event the one that could be understood is kept, else the first. */
 static void take_events(batch_t *b, delivery_t *const *deliveries, size_t count)
 {
-    size_t kept = 0;
+    size_t fresh = part(b, deliveries, count), kept = 0;
 
-    b->events = arena_alloc(b->arena, count * sizeof(*b->events));
-    for (size_t i = 0; i < count; i++) {
-        hash_key(deliveries[i]);
-        b->events[i] = deliveries[i];
-    }
-    qsort(b->events, count, sizeof(*b->events), by_key_hash);
-    for (size_t i = 0; i < count; i++) {
+    qsort(b->events, fresh, sizeof(*b->events), by_key_hash);
+    for (size_t i = 0; i < fresh; i++) {
         if (kept && by_key_hash(&b->events[kept - 1], &b->events[i]) == 0) {
             if (b->events[kept - 1]->error.base)
                 b->events[kept - 1] = b->events[i];

@@ -310,6 +310,8 @@ fault_t pg_commit(pg_t *pg, const batch_t *batch, pg_error_t *error)
             synced = true;
         else if (PQresultStatus(r) == PGRES_FATAL_ERROR && fault == FAULT_NONE)
             fault = read_error(r, error);
+        else if (PQresultStatus(r) == PGRES_TUPLES_OK)
+            statement_result(batch, r);
         PQclear(r);
     }
     return PQexitPipelineMode(pg->conn) ? fault : FAULT_CONNECT;

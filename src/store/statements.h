@@ -8,6 +8,8 @@
 /* In the order in which a batch sends them. */
 typedef enum {
     STATEMENT_SESSIONS,     /* locks the sessions that are named, before anything else is locked */
+    STATEMENT_ROWS,         /* locks the rows of call_events that are replayed */
+    STATEMENT_REPLAY,       /* what becomes of them, and the keys of those that are understood now */
     STATEMENT_EVENTS,       /* event_keys, and call_events where the key is new */
     STATEMENT_CALLS,        /* voice_calls */
     STATEMENT_LEADS,        /* lead_calls by number, and leads.call_sid */
@@ -23,5 +25,8 @@ const char *statement_name(statement_t s); /* of the prepared statement */
 const char *statement_text(statement_t s); /* made once; good for the life of the process */
 bool statement_is_needed(statement_t s, const batch_t *b);
 void statement_params(statement_t s, const batch_t *b, params_t *out); /* finished */
+/* A statement's result, which came back in binary: STATEMENT_REPLAY's says what became of each row, and is noted in the
+ * batch's deliveries; the others' say nothing. */
+void statement_result(const batch_t *b, const PGresult *r);
 
 #endif

@@ -434,6 +434,17 @@ for (const world of WORLDS) {
                 assert.equal((await get(hookline.url, '/readyz')).status, 200);
                 assert.equal((await hookline.metrics()).sum('hookline_dead_letters_total'), 0);
                 assert.ok(!hookline.logText().includes('partitions not made'), hookline.logText());
+
+                // Dead letters, of which those of the second call have their events beside them.
+                await owner.query(`UPDATE call_events SET error = 'none' WHERE provider_call_id = ANY ($1)`, [
+                    calls.map((call) => call.providerCallId),
+                ]);
+                await owner.query(`UPDATE call_events SET event_key = 'unknown:' || id WHERE provider_call_id = $1`, [
+                    calls[1].providerCallId,
+                ]);
+                const replayed = runHookline(['replay'], {DATABASE_URL: cluster.url(role, DATABASE)});
+                assert.equal(replayed.code, 0, replayed.stderr);
+                assert.match(replayed.stdout, /^11 deliveries: 5 understood, 6 duplicates$/m);
             });
 
         test('a partition that hookline makes later is shut too', async () => {

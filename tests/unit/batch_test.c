@@ -111,6 +111,39 @@ static void test_batch_sorts_rows_by_key(void **state)
     free_all(d, COUNT(d));
 }
 
+static void test_batch_keeps_what_is_replayed_apart_by_row(void **state)
+{
+    delivery_t *d[] = {delivery("vapi", "one", "V1"), delivery("vapi", "one", "V1"), delivery("vapi", "two", "V2"),
+                       delivery("vapi", "three", "V3")};
+    batch_t b;
+
+    (void)state;
+    d[0]->row_id = 9;
+    d[1]->row_id = 7; /* the same event: what becomes of each row is for the database to say */
+    for (size_t i = 0; i < COUNT(d); i++)
+        fact_phase(fact_call(&d[i]->facts, d[i]->call_id), PHASE_ACTIVE);
+    batch_init(&b, d, 3);
+    assert_int_equal(b.n_events, 1);
+    assert_int_equal(b.n_replays, 2);
+    assert_ptr_equal(b.replays[0], d[1]);
+    assert_ptr_equal(b.replays[1], d[0]);
+    assert_int_equal(b.n_rows[FACT_CALL], 2);
+    assert_true(statement_is_needed(STATEMENT_ROWS, &b));
+    assert_true(statement_is_needed(STATEMENT_REPLAY, &b));
+    batch_clear(&b);
+
+    batch_init(&b, d + 2, 2);
+    assert_false(statement_is_needed(STATEMENT_ROWS, &b));
+    assert_false(statement_is_needed(STATEMENT_REPLAY, &b));
+    assert_true(statement_is_needed(STATEMENT_EVENTS, &b));
+    batch_clear(&b);
+
+    batch_init(&b, d, 2);
+    assert_false(statement_is_needed(STATEMENT_EVENTS, &b));
+    batch_clear(&b);
+    free_all(d, COUNT(d));
+}
+
 /* schema/repeatable_functions.sql names the place of total_tokens_used in voice_calls.versions. */
 static void test_place_of_tokens_is_the_one_in_the_schema(void **state)
 {
@@ -126,6 +159,7 @@ int main(void)
         cmocka_unit_test(test_batch_merges_a_call_and_leaves_the_deliveries_alone),
         cmocka_unit_test(test_batch_makes_the_call_that_a_message_needs),
         cmocka_unit_test(test_batch_sorts_rows_by_key),
+        cmocka_unit_test(test_batch_keeps_what_is_replayed_apart_by_row),
         cmocka_unit_test(test_place_of_tokens_is_the_one_in_the_schema),
     };
 

@@ -62,12 +62,124 @@ static void test_a_longer_key_is_cut_between_characters(void **state)
     }
 }
 
+/* ---- what call_events has ---- */
+
+#define HANG "{\"message\": {\"type\": \"hang\", \"call\": {\"id\": \"v-1\"}}}"
+
+static delivery_t *stored(const char *provider, const char *route, const char *payload, const char *raw)
+{
+    const journal_entry_t entry = {.provider = str_from(provider),
+                                   .route = str_from(route),
+                                   .way = WAY_REPLAY,
+                                   .received_us = 7,
+                                   .payload = str_from(payload),
+                                   .raw = str_from(raw),
+                                   .error = STR("an older version could not read it")};
+
+    return understand_stored(&entry);
+}
+
+static void test_a_stored_payload_is_understood(void **state)
+{
+    delivery_t *d = stored("vapi", "events", HANG, NULL);
+
+    (void)state;
+    assert_null(d->error.base);
+    assert_str(d->call_id, "v-1");
+    assert_string_equal(d->provider, "vapi");
+    assert_int_equal(d->way, WAY_REPLAY);
+    assert_int_equal(d->received_us, 7);
+    assert_true(d->bytes >= sizeof(HANG));
+    delivery_free(d);
+}
+
+static void test_stored_bytes_are_read_anew(void **state)
+{
+    delivery_t *d = stored("vapi", "events", NULL, HANG);
+
+    (void)state;
+    assert_null(d->error.base);
+    assert_str(d->call_id, "v-1");
+    assert_str(d->payload, HANG);
+    assert_null(d->raw.base);
+    delivery_free(d);
+}
+
+static void test_stored_bytes_that_are_still_unreadable_are_kept_and_it_says_why(void **state)
+{
+    delivery_t *d = stored("vapi", "events", NULL, "{\"message\": not JSON");
+
+    (void)state;
+    assert_non_null(d->error.base);
+    assert_false(str_starts(d->error, STR("an older version")));
+    assert_null(d->payload.base);
+    assert_str(d->raw, "{\"message\": not JSON");
+    delivery_free(d);
+}
+
+static void test_a_stored_payload_of_unknown_shape_stays_a_dead_letter(void **state)
+{
+    delivery_t *d = stored("vapi", "events", "{\"message\": 5}", NULL);
+
+    (void)state;
+    assert_non_null(d->error.base);
+    assert_null(d->facts.first);
+    delivery_free(d);
+}
+
+static void test_a_route_that_is_not_known_is_the_first_that_takes_such_a_body(void **state)
+{
+    delivery_t *form = stored("twilio", NULL, "{\"CallSid\": \"CA1\", \"CallStatus\": \"completed\"}", NULL);
+    delivery_t *json = stored("vapi", NULL, NULL, HANG);
+
+    (void)state;
+    assert_string_equal(form->route, "events");
+    assert_string_equal(json->route, "events");
+    assert_null(json->error.base);
+    delivery_free(form);
+    delivery_free(json);
+}
+
+static void test_a_route_matters(void **state)
+{
+    static const char RINGING[] = "{\"CallSid\": \"CA1\", \"AccountSid\": \"AC1\", \"CallStatus\": \"ringing\"}";
+    delivery_t *voice = stored("twilio", "voice", RINGING, NULL), *event = stored("twilio", "events", RINGING, NULL);
+
+    (void)state;
+    assert_false(str_eq(voice->event_key, event->event_key));
+    delivery_free(voice);
+    delivery_free(event);
+}
+
+static void test_what_this_version_does_not_know_stays_a_dead_letter(void **state)
+{
+    static const struct {
+        const char *provider, *route, *payload;
+    } CASES[] = {{"nobody", "events", HANG}, {"nobody", NULL, HANG}, {"vapi", "telex", HANG}, {"vapi", "events", NULL}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        delivery_t *d = stored(CASES[i].provider, CASES[i].route, CASES[i].payload, NULL);
+
+        assert_non_null(d->error.base);
+        assert_string_equal(d->provider, CASES[i].provider);
+        delivery_free(d);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         provider_test(test_a_key_of_up_to_400_bytes_stays_as_it_is),
         provider_test(test_a_longer_key_becomes_its_beginning_and_its_hash),
         provider_test(test_a_longer_key_is_cut_between_characters),
+        provider_test(test_a_stored_payload_is_understood),
+        provider_test(test_stored_bytes_are_read_anew),
+        provider_test(test_stored_bytes_that_are_still_unreadable_are_kept_and_it_says_why),
+        provider_test(test_a_stored_payload_of_unknown_shape_stays_a_dead_letter),
+        provider_test(test_a_route_that_is_not_known_is_the_first_that_takes_such_a_body),
+        provider_test(test_a_route_matters),
+        provider_test(test_what_this_version_does_not_know_stays_a_dead_letter),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,277 @@
+/* replay_command.c – `hookline replay`: which deliveries, and what became of each, for people. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/phone.h"
+#include "command.h"
+#include "ingest/replay.h"
+#include "provider.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CLOSE_US (10 * US_PER_S)
+
+/* ---- the arguments ---- */
+
+typedef struct request {
+    stored_filter_t filter;
+    str_t provider; /* its name as stored; absent: all of ours */
+    bool dry;
+} request_t;
+
+static bool take_provider(request_t *q, const char *text, err_t *err)
+{
+    const provider_t *p = provider_find(str_from(text));
+    buf_t names = BUF_EMPTY;
+
+    if (p) {
+        q->provider = str_from(p->name);
+        return true;
+    }
+    for (size_t i = 0; i < PROVIDER_COUNT; i++)
+        buf_printf(&names, "%s%s", i ? ", " : "", PROVIDERS[i]->name);
+    err_set(err, ERR_CONFIG, "--provider: there is no \"%s\"; there are " STR_FMT, text, STR_ARG(buf_str(&names)));
+    buf_clear(&names);
+    return false;
+}
+
+/* "90m", "2h": so long ago; TIME_NONE for what is no such thing. */
+static int64_t read_age(str_t s)
+{
+    static const struct {
+        char letter;
+        int64_t seconds;
+    } UNITS[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
+    int64_t count;
+
+    if (s.len < 2 || s.len > 8 || s.base[0] < '0' || s.base[0] > '9' || !str_to_int(str_slice(s, 0, s.len - 1), &count))
+        return TIME_NONE;
+    for (size_t i = 0; i < COUNT(UNITS); i++)
+        if (s.base[s.len - 1] == UNITS[i].letter)
+            return clock_wall_us() - count * UNITS[i].seconds * US_PER_S;
+    return TIME_NONE;
+}
+
+/* A date is its first moment, in UTC. */
+static int64_t read_date(str_t s)
+{
+    char text[32];
+
+    if (s.len != sizeof("2026-11-21") - 1)
+        return TIME_NONE;
+    (void)snprintf(text, sizeof(text), STR_FMT "T00:00:00Z", STR_ARG(s));
+    return time_from_iso8601(str_from(text));
+}
+
+static bool take_since(request_t *q, const char *text, err_t *err)
+{
+    str_t s = str_from(text);
+    int64_t us = read_age(s);
+
+    if (us == TIME_NONE)
+        us = read_date(s);
+    if (us == TIME_NONE)
+        us = time_from_iso8601(s);
+    q->filter.since_us = us;
+    return us != TIME_NONE ||
+           err_set(err, ERR_CONFIG,
+                   "--since: \"%s\" is no time; write 2026-11-21, 2026-11-21T08:30:00Z (with Z, or an "
+                   "offset such as +01:00), or an age: 90m, 2h, 3d",
+                   text);
+}
+
+static bool take_id(request_t *q, const char *text, err_t *err)
+{
+    if (str_to_int(str_from(text), &q->filter.id) && q->filter.id > 0)
+        return true;
+    return err_set(err, ERR_CONFIG, "--id: \"%s\" is no id; write one of call_events.id, a whole number above 0", text);
+}
+
+static bool take_all(request_t *q, const char *text, err_t *err)
+{
+    (void)text;
+    (void)err;
+    return q->filter.all = true;
+}
+
+static bool take_dry(request_t *q, const char *text, err_t *err)
+{
+    (void)text;
+    (void)err;
+    return q->dry = true;
+}
+
+static const struct option {
+    const char *name;
+    bool has_value;
+    bool (*take)(request_t *q, const char *text, err_t *err);
+} OPTIONS[] = {
+    {"--provider", true, take_provider}, {"--since", true, take_since},  {"--id", true, take_id},
+    {"--all", false, take_all},          {"--dry-run", false, take_dry},
+};
+
+static const struct option *find_option(const char *name)
+{
+    for (size_t i = 0; i < COUNT(OPTIONS); i++)
+        if (strcmp(OPTIONS[i].name, name) == 0)
+            return &OPTIONS[i];
+    return NULL;
+}
+
+static bool read_arguments(request_t *q, int argc, char **argv, err_t *err)
+{
+    for (int i = 1; i < argc; i++) {
+        const struct option *o = find_option(argv[i]);
+
+        if (!o)
+            return err_set(err, ERR_CONFIG, "what is \"%s\"? `hookline help replay` lists what there is", argv[i]);
+        if (o->has_value && i + 1 == argc)
+            return err_set(err, ERR_CONFIG, "%s: its value is missing; see `hookline help replay`", o->name);
+        if (!o->take(q, o->has_value ? argv[++i] : NULL, err))
+            return false;
+    }
+    if (q->filter.id && (q->filter.all || q->provider.base || q->filter.since_us != TIME_NONE))
+        return err_set(err, ERR_CONFIG, "--id names one delivery: leave out --provider, --since and --all");
+    return true;
+}
+
+/* ---- what became of them ---- */
+
+static const struct {
+    const char *line, *dry_line;
+    const char *count;
+} WORDS[REPLAYED_COUNT] = {
+    [REPLAYED_GONE] = {"gone: somebody removed the row meanwhile", "", "gone"},
+    [REPLAYED_UNCHANGED] = {"unchanged", "its facts would be merged again", "unchanged"},
+    [REPLAYED_FILLED] = {"filled in", "", "filled in"},
+    [REPLAYED_UNDERSTOOD] = {"understood", "would be understood", "understood"},
+    [REPLAYED_DUPLICATE] = {"duplicate: its event is stored already, and this row removed",
+                            "would be a duplicate: its event is stored already", "duplicates"},
+    [REPLAYED_STILL_DEAD] = {"still a dead letter", "would stay a dead letter", "still dead letters"},
+};
+
+typedef struct tally {
+    bool dry;
+    uint64_t counts[REPLAYED_COUNT];
+    uint64_t all, not_done;
+} tally_t;
+
+/* Keys and errors may hold a stranger's bytes: none of them moves the cursor. */
+static void print_safely(str_t s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        (void)putchar((unsigned char)s.base[i] < ' ' || s.base[i] == 0x7f ? '?' : s.base[i]);
+}
+
+static void print_outcome(const tally_t *t, const replay_fate_t *f)
+{
+    if (!f->done) {
+        printf("not done: the database did not take it");
+        return;
+    }
+    if (f->became == REPLAYED_UNCHANGED && f->error.base)
+        printf(t->dry ? "would be left as it is" : "unchanged");
+    else
+        printf("%s", t->dry ? WORDS[f->became].dry_line : WORDS[f->became].line);
+    if (f->error.base) {
+        printf(": ");
+        print_safely(f->error);
+    } else if (f->unstored) {
+        printf(" (nothing of it is a fact)");
+    }
+}
+
+static void report(void *ctx, const replay_fate_t *f)
+{
+    tally_t *t = ctx;
+
+    t->all++;
+    if (f->done)
+        t->counts[f->became]++;
+    else
+        t->not_done++;
+    printf("%" PRId64 "\t", f->row->id);
+    print_safely(f->row->provider);
+    printf("\t");
+    print_safely(f->event_key);
+    printf("\t");
+    print_outcome(t, f);
+    printf("\n");
+}
+
+static void print_summary(const tally_t *t)
+{
+    printf("%s%" PRIu64 " deliveries", t->dry ? "dry run, nothing is written: " : "", t->all);
+    for (size_t i = 0, said = 0; i < REPLAYED_COUNT; i++)
+        if (t->counts[i])
+            printf("%s%" PRIu64 " %s", said++ ? ", " : ": ", t->counts[i], WORDS[i].count);
+    if (t->not_done)
+        printf("; %" PRIu64 " not done", t->not_done);
+    printf("\n");
+}
+
+/* ---- the run ---- */
+
+static bool run_to_end(stored_t *from, const config_t *config, tally_t *tally, err_t *err)
+{
+    store_t *store = tally->dry ? NULL : command_open_store(config, false);
+    bool ok = (!store || command_wait_for_store(store, err)) && replay_run(from, store, report, tally, err);
+
+    if (store)
+        store_close(store, clock_mono_us() + CLOSE_US);
+    store_free(store);
+    return ok;
+}
+
+static int replay(const request_t *q, const config_t *config)
+{
+    char *conninfo = mem_strdup(config_text(config, "DATABASE_URL"));
+    tally_t tally = {.dry = q->dry};
+    err_t err = {.code = ERR_NONE};
+    stored_t *from = stored_open(conninfo, config_bool(config, "HOOKLINE_DATABASE_POOLED"), &q->filter, &err);
+    bool ok = from && run_to_end(from, config, &tally, &err);
+
+    if (from)
+        print_summary(&tally);
+    (void)fflush(stdout);
+    stored_close(from);
+    free(conninfo);
+    return ok ? 0 : command_complain(&err);
+}
+
+/* Rows of providers that nobody here knows are left alone. With --id the row is shown all the same. */
+static void choose_providers(request_t *q, str_t *names)
+{
+    for (size_t i = 0; i < PROVIDER_COUNT; i++)
+        names[i] = str_from(PROVIDERS[i]->name);
+    q->filter.providers = q->provider.base ? &q->provider : names;
+    q->filter.n_providers = q->filter.id ? 0 : q->provider.base ? 1 : PROVIDER_COUNT;
+}
+
+int replay_command(int argc, char **argv)
+{
+    request_t q = {.filter.since_us = TIME_NONE};
+    str_t *names = mem_alloc(PROVIDER_COUNT * sizeof(*names));
+    err_t err = {.code = ERR_NONE};
+    config_t *config = NULL;
+    int code;
+
+    if (!read_arguments(&q, argc, argv, &err)) {
+        (void)command_complain(&err);
+        code = 2;
+    } else {
+        choose_providers(&q, names);
+        log_start(LOG_WARN, LOG_AUTO);
+        config = config_read(&err);
+        if (config && phone_set_region(config_text(config, "HOOKLINE_DEFAULT_REGION"), &err))
+            code = replay(&q, config);
+        else
+            code = command_complain(&err);
+        log_stop();
+    }
+    config_free(config);
+    free(names);
+    return code;
+}

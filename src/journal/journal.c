@@ -240,11 +240,12 @@ static bool ensure_segment(journal_t *j)
         return true;
     if (clock_mono_us() < j->retry_us)
         return false;
-    if (!ensure_slot(j, &err) || !segment_create(&j->open, j->slot.folder_fd, j->next_number, j->next_sequence, &err)) {
+    /* Its number is used up even if it cannot be made: the file may be there all the same. */
+    if (!ensure_slot(j, &err) ||
+        !segment_create(&j->open, j->slot.folder_fd, j->next_number++, j->next_sequence, &err)) {
         fail(j, &err);
         return false;
     }
-    j->next_number++;
     pthread_mutex_lock(&j->lock);
     j->closed_below = j->open.number;
     pthread_mutex_unlock(&j->lock);

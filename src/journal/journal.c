@@ -228,6 +228,7 @@ static bool ensure_slot(journal_t *j, err_t *err)
     }
     pthread_mutex_lock(&j->lock);
     j->slot = slot;
+    j->closed_below = j->next_number; /* may be drained though no segment can be made: that may be why none can */
     pthread_mutex_unlock(&j->lock);
     return true;
 }

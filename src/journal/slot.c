@@ -41,20 +41,36 @@ static bool sync_folder(const char *path)
     return ok;
 }
 
-/* Makes a folder, and its name durable in the one above. Of one that was there already the latter is only tried: that
- * above may be nobody's business of ours. */
+/* The folder that a path's last name is in. */
+static char *folder_above(const char *path)
+{
+    char *above = mem_strdup(str_from(path)), *slash;
+    size_t len = strlen(above);
+
+    while (len > 1 && above[len - 1] == '/')
+        above[--len] = '\0';
+    slash = strrchr(above, '/');
+    if (!slash) {
+        free(above);
+        return mem_strdup(STR("."));
+    }
+    slash[slash == above] = '\0';
+    return above;
+}
+
+/* Makes a folder, and its name durable in the one above. One that was there already may be so because the sync after
+ * making it failed: so that is done again, but where the folder above is nobody's business of ours. */
 static bool make_folder(const char *path, err_t *err)
 {
-    bool made = mkdir(path, 0700) == 0, ok = true;
-    char *above = mem_strdup(str_from(path)), *slash = strrchr(above, '/');
+    bool made = mkdir(path, 0700) == 0;
+    char *above;
+    bool ok;
 
-    if (!made && errno != EEXIST) {
-        ok = fail(path, "cannot be made", err);
-    } else {
-        if (slash)
-            slash[slash == above] = '\0';
-        ok = sync_folder(slash ? above : ".") || !made || fail(path, "cannot be made durable", err);
-    }
+    if (!made && errno != EEXIST)
+        return fail(path, "cannot be made", err);
+    above = folder_above(path);
+    ok = sync_folder(above) || (!made && (errno == EACCES || errno == EROFS || errno == EINVAL)) ||
+         fail(path, "cannot be made durable", err);
     free(above);
     return ok;
 }

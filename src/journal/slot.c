@@ -191,15 +191,18 @@ bool slot_list(const char *data_folder, unsigned **out, size_t *count, err_t *er
     return ok;
 }
 
+/* Only of names as we write them: another spelling of a number would not be found again by it. */
 static bool read_name(const char *name, segment_file_t *out)
 {
     str_t rest = str_from(name), digits;
+    char ours[SEGMENT_NAME_BYTES];
     int64_t number;
 
     if (!str_split(&rest, '.', &digits) || !str_to_int(digits, &number) || number < 0)
         return false;
     *out = (segment_file_t){.number = (uint64_t)number, .aside = str_eq(rest, STR("aside"))};
-    return out->aside || str_eq(rest, STR("journal"));
+    segment_name(out->number, out->aside, ours);
+    return strcmp(name, ours) == 0;
 }
 
 static int by_segment(const void *a, const void *b)

@@ -14,7 +14,7 @@ struct reader {
     uint64_t size, at;
     uint64_t expected; /* sequence number of the next record */
     segment_header_t header;
-    bool headless; /* too short for a header */
+    bool headless; /* too short for a header, or nothing but zeros */
 
     uint8_t *window; /* what was read last, and where it begins */
     uint64_t window_at;
@@ -61,6 +61,22 @@ static const uint8_t *look(reader_t *r, uint64_t offset, size_t len, size_t *ava
     return r->window;
 }
 
+static bool is_zero(reader_t *r, uint64_t from)
+{
+    while (from < r->size) {
+        size_t available;
+        const uint8_t *p = look(r, from, 4096, &available);
+
+        if (!p)
+            return false;
+        for (size_t i = 0; i < available; i++)
+            if (p[i])
+                return false;
+        from += available;
+    }
+    return true;
+}
+
 static bool read_header(reader_t *r, err_t *err)
 {
     uint8_t bytes[SEGMENT_HEADER_BYTES];
@@ -71,7 +87,8 @@ static bool read_header(reader_t *r, err_t *err)
     }
     if (!read_fully(r, 0, bytes, sizeof(bytes)))
         return err_set(err, ERR_IO, "cannot be read: %s", strerror(errno));
-    return segment_header_read(bytes, &r->header, err);
+    r->headless = is_zero(r, 0); /* it was made, and the power went before what was written to it was synced */
+    return r->headless || segment_header_read(bytes, &r->header, err);
 }
 
 reader_t *reader_open(const char *path, err_t *err)
@@ -131,22 +148,6 @@ static bool sound_at(reader_t *r, uint64_t offset, record_t *out)
         return false;
     p = look(r, offset, bytes, &available);
     return p && record_read(p, available, r->header.salt, out);
-}
-
-static bool is_zero(reader_t *r, uint64_t from)
-{
-    while (from < r->size) {
-        size_t available;
-        const uint8_t *p = look(r, from, 4096, &available);
-
-        if (!p)
-            return false;
-        for (size_t i = 0; i < available; i++)
-            if (p[i])
-                return false;
-        from += available;
-    }
-    return true;
 }
 
 /* What stands from `at` to the end of the file: the beginning of a record, or what a file system puts in its place. */

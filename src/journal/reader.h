@@ -16,9 +16,8 @@ typedef struct damage {
     const char *why;  /* a literal */
 } damage_t;
 
-/* Reads what the file holds at this moment. NULL: it cannot be read (ERR_IO), or is
- * no segment that this program knows (ERR_UNPARSABLE). A
- * file that is too short for a header is one without records, and torn. */
+/* Reads what the file holds at this moment. NULL: it cannot be read (ERR_IO), or is no segment that this program knows
+ * (ERR_UNPARSABLE). A file that is too short for a header, or nothing but zeros, is one without records, and torn. */
 reader_t *reader_open(const char *path, err_t *err);
 void reader_close(reader_t *r); /* NULL is fine */
 

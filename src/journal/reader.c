@@ -158,8 +158,10 @@ static bool is_torn_end(reader_t *r)
 
     if (r->headless || r->size - r->at < RECORD_HEADER_BYTES)
         return true;
-    p = look(r, r->at, RECORD_HEADER_BYTES, &available);
-    return p && (record_length(p, available) > r->size - r->at || is_zero(r, r->at));
+    if (is_zero(r, r->at))
+        return true;
+    p = look(r, r->at, (size_t)(r->size - r->at), &available);
+    return p && record_is_cut_off(p, available);
 }
 
 /* No sound record is at r->at: where does the next one begin? */

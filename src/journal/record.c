@@ -165,6 +165,25 @@ size_t record_length(const uint8_t *at, size_t available)
     return padded(RECORD_HEADER_BYTES + get32(at + 4));
 }
 
+bool record_is_cut_off(const uint8_t *at, size_t available)
+{
+    size_t bytes = record_length(at, available), used = RECORD_HEADER_BYTES + 9;
+
+    if (bytes <= available || get16(at + 20) != RECORD_VERSION)
+        return bytes > available;
+    while (available && !at[available - 1])
+        available--;
+    for (size_t i = 0; i < ENTRY_TEXTS; i++) {
+        uint32_t len;
+
+        if (available < used + 4)
+            return true;
+        len = get32(at + used);
+        used += 4 + (len == ABSENT ? 0 : (size_t)len);
+    }
+    return used == RECORD_HEADER_BYTES + (size_t)get32(at + 4);
+}
+
 static bool read_text(const uint8_t **at, const uint8_t *end, str_t *out)
 {
     uint32_t len;

@@ -71,6 +71,9 @@ void record_seal(uint8_t *record, uint64_t salt, uint64_t sequence); /* adds tha
 
 /* How long the record is that begins here, by its own word: 0 when no record does. available may be less. */
 size_t record_length(const uint8_t *at, size_t available);
+/* Whether that may be the beginning of a record that was cut off: it is longer than available, and the lengths of its
+ * texts, as far as they are there, agree with its own. Zeros at the end count as not written. */
+bool record_is_cut_off(const uint8_t *at, size_t available);
 /* Whether a whole and sound record begins here. A body that is not as its version says is unsound too. */
 bool record_read(const uint8_t *at, size_t available, uint64_t salt, record_t *out);
 

@@ -133,4 +133,25 @@ static inline bool is_same_entry(const journal_entry_t *a, const journal_entry_t
            is_same_text(a->error, b->error);
 }
 
+/* ---- segments made by hand ---- */
+
+static inline buf_t segment_begin(uint64_t number, uint64_t first_sequence, uint64_t salt)
+{
+    const segment_header_t header = {number, first_sequence, 1788078474000000, salt};
+    uint8_t bytes[SEGMENT_HEADER_BYTES];
+    buf_t b = BUF_EMPTY;
+
+    segment_header_write(&header, bytes);
+    buf_append(&b, bytes, sizeof(bytes));
+    return b;
+}
+
+static inline void segment_add(buf_t *b, const journal_entry_t *e, uint64_t salt, uint64_t sequence)
+{
+    size_t at = b->len;
+
+    record_write(b, e);
+    record_seal((uint8_t *)b->base + at, salt, sequence);
+}
+
 #endif

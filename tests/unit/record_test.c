@@ -172,7 +172,24 @@ static void test_a_record_cut_off_anywhere_is_none(void **state)
         memcpy(cut, b.base, len);
         assert_false(record_read(cut, len, SALT, &r));
         assert_int_equal(record_length(cut, len), len < RECORD_HEADER_BYTES ? 0 : b.len);
+        assert_int_equal(record_is_cut_off(cut, len), len >= RECORD_HEADER_BYTES);
         free(cut);
+    }
+    buf_clear(&b);
+    known_free(&k);
+}
+
+static void test_a_whole_record_with_another_length_is_not_cut_off(void **state)
+{
+    known_t k = known_new(4, 90);
+    buf_t b = sealed(&k.entry, 4);
+
+    (void)state;
+    assert_false(record_is_cut_off((const uint8_t *)b.base, b.len));
+    for (size_t bit = 0; bit < 32; bit++) {
+        b.base[4 + bit / 8] ^= (char)(1 << bit % 8);
+        assert_false(record_is_cut_off((const uint8_t *)b.base, b.len));
+        b.base[4 + bit / 8] ^= (char)(1 << bit % 8);
     }
     buf_clear(&b);
     known_free(&k);
@@ -279,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_records_stand_one_behind_the_other),
         cmocka_unit_test(test_every_flipped_bit_of_a_record_is_found),
         cmocka_unit_test(test_a_record_cut_off_anywhere_is_none),
+        cmocka_unit_test(test_a_whole_record_with_another_length_is_not_cut_off),
         cmocka_unit_test(test_a_record_of_another_salt_is_none),
         cmocka_unit_test(test_a_record_of_another_version_is_whole_and_without_an_entry),
         cmocka_unit_test(test_a_body_that_is_not_as_its_version_says_is_unsound),

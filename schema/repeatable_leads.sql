@@ -48,23 +48,29 @@ BEGIN
         last_contacted_at = coalesce(best.started_at, l.last_contacted_at),
         lead_status = CASE WHEN l.lead_status = 'new' AND best.call_sid IS NOT NULL THEN 'contacted' ELSE l.lead_status END,
         updated_at = now()
-    FROM (SELECT i.id, newest.started_at,
-                 CASE WHEN newest.by_hand THEN newest.call_sid ELSE coalesce(i.hand_call_sid, newest.call_sid) END AS call_sid
-          FROM (SELECT id, hand_call_sid FROM public.leads WHERE id = ANY (lead_ids)) AS i
-          LEFT JOIN LATERAL (
-              SELECT lc.call_sid, lc.started_at, lc.learned_by = 'hand' AS by_hand
-              FROM public.lead_calls lc
-              WHERE lc.lead_id = i.id
-                AND lc.call_sid IS NOT NULL
-                AND (lc.learned_by = 'hand'
-                     OR NOT lc.ambiguous AND NOT lc.rejected
-                        AND NOT EXISTS (SELECT FROM public.voice_calls same JOIN public.lead_calls h ON h.call_id = same.id
-                                        WHERE same.call_sid = lc.call_sid AND h.learned_by = 'hand'))
-              ORDER BY (lc.learned_by = 'hand') DESC, lc.started_at DESC NULLS LAST, lc.call_id DESC
-              LIMIT 1
-          ) newest ON true
+    FROM (SELECT wish.*, row_number() OVER (PARTITION BY wish.call_sid ORDER BY wish.has_it DESC, wish.id) AS place
+          FROM (SELECT i.id, newest.started_at, w.call_sid, coalesce(i.call_sid = w.call_sid, false) AS has_it
+                FROM (SELECT id, call_sid, hand_call_sid FROM public.leads WHERE id = ANY (lead_ids)) AS i
+                LEFT JOIN LATERAL (
+                    SELECT lc.call_sid, lc.started_at, lc.learned_by = 'hand' AS by_hand
+                    FROM public.lead_calls lc
+                    WHERE lc.lead_id = i.id
+                      AND lc.call_sid IS NOT NULL
+                      AND (lc.learned_by = 'hand'
+                           OR NOT lc.ambiguous AND NOT lc.rejected
+                              AND NOT EXISTS (SELECT FROM public.voice_calls same JOIN public.lead_calls h ON h.call_id = same.id
+                                              WHERE same.call_sid = lc.call_sid AND h.learned_by = 'hand'))
+                    ORDER BY (lc.learned_by = 'hand') DESC, lc.started_at DESC NULLS LAST, lc.call_id DESC
+                    LIMIT 1
+                ) newest ON true
+                CROSS JOIN LATERAL (
+                    SELECT CASE WHEN newest.by_hand THEN newest.call_sid
+                                ELSE coalesce(i.hand_call_sid, newest.call_sid) END AS call_sid
+                ) w
+               ) wish
          ) best
     WHERE l.id = best.id
+      AND (best.place = 1 OR best.call_sid IS NULL) -- of several that would have it now, one
       AND (l.call_sid, l.last_contacted_at) IS DISTINCT FROM (best.call_sid, coalesce(best.started_at, l.last_contacted_at))
       AND NOT EXISTS (SELECT FROM public.leads o WHERE o.call_sid = best.call_sid AND o.id <> l.id);
     PERFORM set_config('hookline.writes', asked_by, true);

@@ -12,7 +12,9 @@
 
 #define LOOK_US   (500 * US_PER_MS) /* at what is to be done */
 #define OTHERS_US (5 * US_PER_S)    /* at the slots of others */
-#define AGAIN_US  (5 * US_PER_S)    /* after a segment that could not be drained with the database up */
+/* After a segment that could not be drained with the database up: the first time, and when it goes on so. */
+#define AGAIN_US      (1 * US_PER_S)
+#define AGAIN_MOST_US (60 * US_PER_S)
 
 struct backlog {
     char *data_folder;
@@ -24,6 +26,7 @@ struct backlog {
     pthread_cond_t wake;
     bool stopping;
     int64_t own_us, others_us; /* mono clock: not before */
+    int64_t again_us;          /* how long to wait the next time */
     metric_t *items_gauge, *bytes_gauge;
 };
 
@@ -104,9 +107,15 @@ static bool drain_folder(backlog_t *b, const char *folder, uint64_t below, bool 
 
 static void drain_own(backlog_t *b)
 {
-    if (journal_slot(b->journal) >= 0 && !drain_folder(b, journal_folder(b->journal), journal_seal(b->journal), true) &&
-        store_is_up(b->store))
-        b->own_us = clock_mono_us() + AGAIN_US;
+    if (journal_slot(b->journal) < 0)
+        return;
+    if (drain_folder(b, journal_folder(b->journal), journal_seal(b->journal), true)) {
+        b->again_us = AGAIN_US;
+        return;
+    }
+    b->own_us = clock_mono_us() + b->again_us;
+    if (store_is_up(b->store)) /* it is not the database, so it may last */
+        b->again_us = 2 * b->again_us < AGAIN_MOST_US ? 2 * b->again_us : AGAIN_MOST_US;
 }
 
 /* Adds up what waits in a folder; the number of its segments. */
@@ -220,6 +229,7 @@ backlog_t *backlog_start(const char *data_folder, journal_t *journal, store_t *s
     b->data_folder = mem_strdup(str_from(data_folder));
     b->journal = journal;
     b->store = store;
+    b->again_us = AGAIN_US;
     b->drain = drain_new(store, goes_on, b);
     b->items_gauge = metrics_series(METRIC_JOURNAL_ITEMS, "");
     b->bytes_gauge = metrics_series(METRIC_JOURNAL_BYTES, "");

@@ -118,7 +118,7 @@ void journal_state(journal_t *j, journal_state_t *out)
     err_t err = {.code = ERR_NONE};
 
     pthread_mutex_lock(&j->lock);
-    out->up = has_room(j, 1, 0, &err);
+    out->up = has_room(j, (size_t)(j->segment_bytes / 4), 0, &err); /* for a delivery of some size */
     (void)snprintf(out->reason, sizeof(out->reason), "%s", out->up ? "" : err.detail);
     pthread_mutex_unlock(&j->lock);
 }

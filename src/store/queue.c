@@ -15,10 +15,13 @@ void queue_put(queue_t *q, lane_t lane, delivery_t *d)
     q->count++;
 }
 
+/* NULL: there is none. */
 static delivery_t *pop(queue_t *q, lane_t lane)
 {
     delivery_t *d = q->lanes[lane].first;
 
+    if (!d)
+        return NULL;
     q->lanes[lane].first = d->next;
     if (!d->next)
         q->lanes[lane].tail = &q->lanes[lane].first;
@@ -30,12 +33,8 @@ static size_t take_from(queue_t *q, lane_t lane, size_t most, size_t *bytes_left
 {
     size_t count = 0;
 
-    while (count < most && q->lanes[lane].first) {
-        size_t bytes = q->lanes[lane].first->bytes;
-
-        if (bytes > *bytes_left)
-            break;
-        *bytes_left -= bytes;
+    for (const delivery_t *d; count < most && (d = q->lanes[lane].first) && d->bytes <= *bytes_left;) {
+        *bytes_left -= d->bytes;
         out[count++] = pop(q, lane);
     }
     return count;
@@ -47,8 +46,9 @@ size_t queue_take(queue_t *q, size_t most, size_t most_bytes, delivery_t **out)
 
     count = take_from(q, LANE_LIVE, most - reserved, &bytes_left, out);
     count += take_from(q, LANE_BACKLOG, most - count, &bytes_left, out + count);
-    if (!count && q->count)
-        out[count++] = pop(q, q->lanes[LANE_LIVE].first ? LANE_LIVE : LANE_BACKLOG);
+    for (size_t i = 0; !count && i < LANE_COUNT; i++)
+        if ((out[0] = pop(q, (lane_t)i)))
+            count = 1;
     return count;
 }
 

@@ -9,7 +9,7 @@ static const struct {
     fault_t fault;
 } RULES[] = {
     {"22", FAULT_CONTENT},    {"23502", FAULT_CONTENT}, {"23503", FAULT_CONTENT}, {"23514", FAULT_CONTENT},
-    {"54000", FAULT_CONTENT}, {"40", FAULT_RETRY},      {"23505", FAULT_RETRY},   {"55P03", FAULT_RETRY},
+    {"54000", FAULT_CONTENT}, {"40", FAULT_RETRY},      {"55", FAULT_RETRY},      {"58", FAULT_RETRY},
     {"57014", FAULT_RETRY},   {"53", FAULT_RETRY},      {"42", FAULT_SCHEMA},     {"0A", FAULT_SCHEMA},
     {"3F", FAULT_SCHEMA},     {"26", FAULT_CONNECT},    {"25", FAULT_CONNECT},    {"08", FAULT_CONNECT},
     {"57", FAULT_CONNECT},
@@ -24,5 +24,5 @@ fault_t sqlstate_fault(const char *sqlstate, const char *constraint)
     for (size_t i = 0; i < sizeof(RULES) / sizeof(RULES[0]); i++)
         if (strncmp(sqlstate, RULES[i].prefix, strlen(RULES[i].prefix)) == 0)
             return RULES[i].fault;
-    return FAULT_RETRY;
+    return FAULT_ODD;
 }

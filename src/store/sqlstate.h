@@ -11,6 +11,8 @@ typedef enum {
     FAULT_NONE,
     FAULT_CONTENT,
     FAULT_RETRY,   /* this connection is fine: a deadlock, a timeout, a lock */
+    FAULT_ODD,     /* nothing that ought to happen. It may pass, as a unique key that two writers race for; if it stays,
+                      it is worth finding out whose it is, so that the others go on. Nobody's content is blamed for it */
     FAULT_SCHEMA,  /* the tables are not what we know: somebody has to act */
     FAULT_CONNECT, /* try a new connection */
 } fault_t;

@@ -155,7 +155,7 @@ static fault_t commit_in_time(writer_t *w, delivery_t **deliveries, size_t count
             return fault;
         if (connected) {
             LOG(LOG_WARN, "batch not committed", log_cstr("sqlstate", error->sqlstate), log_int("deliveries", count));
-            if (fault != FAULT_RETRY)
+            if (fault != FAULT_RETRY && fault != FAULT_ODD)
                 connection_lost(w, error->message);
         }
         if (!connected || must_end(w) || clock_mono_us() >= w->since_us + w->options.commit_deadline_us)
@@ -191,20 +191,31 @@ static void send_home(writer_t *w, delivery_t **deliveries, size_t count, err_co
     roster_send_home(w->roster, deliveries[0], failed);
 }
 
-/* One refused row never refuses its batch: halves, until the culprit is alone. */
+/* It is not to blame for anything that we know of, so it is no dead letter: the journal has it, and it is tried again. */
+static void note_odd(const delivery_t *d, const pg_error_t *error)
+{
+    LOG(LOG_ERROR, "delivery not committed", log_cstr("provider", d->provider), log_str("event_key", d->event_key),
+        log_cstr("sqlstate", error->sqlstate), log_cstr("reason", error->message),
+        log_cstr("hint", "a trigger or a constraint of your own? Once it is mended, the journal is drained"));
+}
+
+/* One row never holds up its batch: halves, until the culprit is alone. */
 static void write_out(writer_t *w, delivery_t **deliveries, size_t count)
 {
     pg_error_t error = {.message = "the connection to the database was lost"};
     fault_t fault = commit_in_time(w, deliveries, count, &error);
 
-    if (fault == FAULT_CONTENT && count > 1) {
+    if ((fault == FAULT_CONTENT || fault == FAULT_ODD) && count > 1) {
         write_out(w, deliveries, count / 2);
         write_out(w, deliveries + count / 2, count - count / 2);
         return;
     }
     if (fault == FAULT_CONTENT)
         fault = bury(w, deliveries[0], &error);
-    roster_note(w->roster, fault == FAULT_NONE || fault == FAULT_CONTENT ? NULL : error.message);
+    if (fault == FAULT_ODD)
+        note_odd(deliveries[0], &error);
+    else
+        roster_note(w->roster, fault == FAULT_NONE || fault == FAULT_CONTENT ? NULL : error.message);
     send_home(w, deliveries, count,
               fault == FAULT_NONE      ? ERR_NONE
               : fault == FAULT_CONTENT ? ERR_INTERNAL

@@ -144,7 +144,7 @@ static bool sound_at(reader_t *r, uint64_t offset, record_t *out)
     const uint8_t *p = look(r, offset, RECORD_HEADER_BYTES, &available);
 
     bytes = p ? record_length(p, available) : 0;
-    if (!bytes || bytes > r->size - offset)
+    if (!bytes || bytes > r->size - offset || !record_begins(p, r->header.salt))
         return false;
     p = look(r, offset, bytes, &available);
     return p && record_read(p, available, r->header.salt, out);

@@ -144,18 +144,34 @@ void record_write(buf_t *out, const journal_entry_t *e)
     memset(at, 0, (size_t)((uint8_t *)out->base + out->len - at));
 }
 
-static uint32_t record_crc(const uint8_t *record, size_t body, uint64_t salt)
+static uint32_t salted(uint64_t salt, const uint8_t *record)
 {
     uint8_t seed[8];
 
     put64(seed, salt);
-    return crc32c(crc32c(crc32c(0, seed, sizeof(seed)), record, 16), record + 20, RECORD_HEADER_BYTES - 20 + body);
+    return crc32c(crc32c(0, seed, sizeof(seed)), record, 16);
+}
+
+static uint32_t record_crc(const uint8_t *record, size_t body, uint64_t salt)
+{
+    return crc32c(salted(salt, record), record + 20, RECORD_HEADER_BYTES - 20 + body);
+}
+
+static uint16_t head_check(const uint8_t *record, uint64_t salt)
+{
+    return (uint16_t)crc32c(salted(salt, record), record + 20, 2);
 }
 
 void record_seal(uint8_t *record, uint64_t salt, uint64_t sequence)
 {
     put64(record + 8, sequence);
+    put16(record + 22, head_check(record, salt));
     put32(record + 16, record_crc(record, get32(record + 4), salt));
+}
+
+bool record_begins(const uint8_t *at, uint64_t salt)
+{
+    return get32(at) == RECORD_MAGIC && get16(at + 22) == head_check(at, salt);
 }
 
 size_t record_length(const uint8_t *at, size_t available)
@@ -218,7 +234,7 @@ bool record_read(const uint8_t *at, size_t available, uint64_t salt, record_t *o
 {
     size_t bytes = record_length(at, available), body;
 
-    if (!bytes || bytes > available)
+    if (!bytes || bytes > available || !record_begins(at, salt))
         return false;
     body = get32(at + 4);
     if (get32(at + 16) != record_crc(at, body, salt))

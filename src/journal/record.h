@@ -15,7 +15,7 @@
  *            8  8  sequence number: one more than that of the record before, across segments
  *           16  4  CRC32C of the salt, bytes 0 to 16, bytes 20 to 24, and the body
  *           20  2  version of the body: 1
- *           22  2  0
+ *           22  2  CRC32C of the salt, bytes 0 to 16 and 20 to 22: its low half. So that a length is believed
  *           24     the body; then zeros up to the next multiple of 8
  *
  *   body     0  1  way (way_t)
@@ -74,6 +74,9 @@ size_t record_length(const uint8_t *at, size_t available);
 /* Whether that may be the beginning of a record that was cut off: it is longer than available, and the lengths of its
  * texts, as far as they are there, agree with its own. Zeros at the end count as not written. */
 bool record_is_cut_off(const uint8_t *at, size_t available);
+/* Whether the first RECORD_HEADER_BYTES are those of a record. Asked before its length is believed: who looks for
+ * records in bytes that a stranger sent would have to check each that claims to be a long one, to its end. */
+bool record_begins(const uint8_t *at, uint64_t salt);
 /* Whether a whole and sound record begins here. A body that is not as its version says is unsound too. */
 bool record_read(const uint8_t *at, size_t available, uint64_t salt, record_t *out);
 

@@ -191,7 +191,8 @@ static void send_home(writer_t *w, delivery_t **deliveries, size_t count, err_co
     roster_send_home(w->roster, deliveries[0], failed);
 }
 
-/* It is not to blame for anything that we know of, so it is no dead letter: the journal has it, and it is tried again. */
+/* It is not to blame for anything that we know of, so it is no dead letter: the journal has it, and it is tried again.
+ */
 static void note_odd(const delivery_t *d, const pg_error_t *error)
 {
     LOG(LOG_ERROR, "delivery not committed", log_cstr("provider", d->provider), log_str("event_key", d->event_key),

@@ -217,6 +217,31 @@ test('one that PostgreSQL refuses for its content is a dead letter, alone', asyn
     assert.deepEqual(segments(dataDir).length, 1); // the one that it writes to now
 });
 
+test('one that a trigger of somebody refuses for its own reasons holds up nobody, and is stored once that is mended', async (t) => {
+    const own = await createDatabase();
+    t.after(own.drop);
+    const dataDir = newDataDir();
+    const calls = await leaveBehind(t, dataDir, 'odd', 40);
+    const [odd] = [...calls.keys()].slice(11);
+    await own.rows(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$BEGIN RAISE EXCEPTION 'not on a Friday'; END$$`);
+    await own.rows(`CREATE TRIGGER refuse BEFORE INSERT ON voice_calls FOR EACH ROW
+        WHEN (NEW.call_sid = '${odd}') EXECUTE FUNCTION refuse()`);
+    const next = await startWith(t, dataDir, {DATABASE_URL: own.url, HOOKLINE_COMMIT_DEADLINE: 0.5});
+    await until('all others are stored', async () => (await missing(own, calls)).length === 1);
+    assert.deepEqual(await missing(own, calls), [odd]);
+    assert.equal(await own.value('SELECT count(*) FROM call_events WHERE error IS NOT NULL'), 0);
+    assert.ok(await next.waitForLog((entry) => entry.msg === 'delivery not committed' && /Friday/.test(entry.reason)));
+    // What comes in meanwhile is committed as ever.
+    const call = twilioCall('odd beside');
+    await sendAll(next, [call.events[4].sign()]);
+    await until('stored', async () => (await missing(own, new Map([[call.callSid, 1]]))).length === 0);
+
+    await own.rows('DROP TRIGGER refuse ON voice_calls');
+    await until('drained', async () => (await next.metrics()).sum('hookline_journal_deliveries') === 0, 30_000);
+    assert.deepEqual(await missing(own, calls), []);
+});
+
 // ---- what became of the file ----
 
 test('a torn end is passed over, and the file goes', async (t) => {

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
 import {after, afterEach, before, test} from 'node:test';
 import {connect, createDatabase} from './lib/database.mjs';
-import {twilioCall} from './lib/calls.mjs';
+import {livekitCall, twilioCall, vapiCall} from './lib/calls.mjs';
 import {startHookline} from './lib/hookline.mjs';
 import {send} from './lib/send.mjs';
 import {inTurn, until} from './lib/wait.mjs';
@@ -17,7 +17,7 @@ let hookline;
 
 before(async () => {
     database = await createDatabase();
-    hookline = await startHookline({DATABASE_URL: database.url, HOOKLINE_DEFAULT_REGION: 'US'});
+    hookline = await startHookline({DATABASE_URL: database.url, HOOKLINE_DEFAULT_REGION: 'US', HOOKLINE_COMMIT_DEADLINE: 20});
 });
 after(() => inTurn(() => hookline?.end(), () => database?.drop()));
 afterEach(() => database.client.query('DELETE FROM leads; DELETE FROM voice_calls'));
@@ -189,6 +189,32 @@ test('a lead and a call that were saved at the same moment find each other', asy
         await until('they are linked', async () => (await sids()).ada === 'CA1');
     } finally {
         await other.end();
+    }
+});
+
+test('of several leads whose calls have one Call SID, told at once, one has it', async () => {
+    for (const [i, name] of ['ada', 'grace', 'joan'].entries()) await addLead(name, `+1202555017${i}`);
+    const locker = await connect(database.url);
+    const told = [];
+    try {
+        await locker.query('BEGIN; LOCK TABLE voice_calls IN ACCESS EXCLUSIVE MODE');
+        const telephone = twilioCall('one sid', {customer: '+12025550170'});
+        const calls = [
+            telephone,
+            vapiCall('one sid', {customer: '+12025550171', callSid: telephone.callSid}),
+            livekitCall('one sid', {customer: '+12025550172', callSid: telephone.callSid}),
+        ];
+        for (const call of calls)
+            for (const event of call.events) told.push(send(hookline.url, await event.sign(), {agent: false}));
+        await until('they wait', async () => (await hookline.metrics()).sum('hookline_queue_deliveries') >= told.length);
+        await locker.query('ROLLBACK');
+        for (const {status} of await Promise.all(told)) assert.equal(Math.floor(status / 100), 2);
+        const having = Object.values(await sids()).filter((sid) => sid === telephone.callSid);
+        assert.equal(having.length, 1);
+        assert.equal(await database.value('SELECT count(*) FROM lead_calls'), 3);
+        assert.equal((await hookline.metrics()).sum('hookline_journal_deliveries'), 0);
+    } finally {
+        await locker.end();
     }
 });
 

@@ -398,6 +398,28 @@ static void test_whoever_knew_the_salt_could_pass_a_delivery_for_a_record(void *
     assert_int_equal(taken, 1);
 }
 
+/* Each of these heads claims a record of half of what follows. To check them all to their ends would take hours. */
+static void test_a_delivery_full_of_heads_is_passed_in_one_go(void **state)
+{
+    static const uint32_t head[] = {0x52434b48, 2 << 20}; /* the magic, a length */
+    buf_t inner = BUF_EMPTY, b = segment_begin(NUMBER, FIRST, SALT);
+    journal_entry_t outer = {.provider = STR("vapi")};
+    segment_count_t count;
+
+    (void)state;
+    while (inner.len < (4 << 20))
+        buf_append(&inner, head, sizeof(head));
+    outer.raw = buf_str(&inner);
+    segment_add(&b, &outer, SALT, FIRST);
+    b.base[SEGMENT_HEADER_BYTES + 16] ^= 1;
+    segment_add(&b, &knowns[2].entry, SALT, FIRST + 1);
+    file_write(path, b.base, b.len);
+    assert_true(reader_count(path, &count, NULL));
+    assert_true(count.records == 1 && count.damages == 1);
+    buf_clear(&inner);
+    buf_clear(&b);
+}
+
 /* ---- large ones ---- */
 
 static void test_records_larger_than_the_window_are_read(void **state)
@@ -508,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_a_record_of_another_version_is_damage_and_the_next_is_read),
         cmocka_unit_test(test_a_record_within_a_delivery_is_never_taken_for_one),
         cmocka_unit_test(test_whoever_knew_the_salt_could_pass_a_delivery_for_a_record),
+        cmocka_unit_test(test_a_delivery_full_of_heads_is_passed_in_one_go),
         cmocka_unit_test(test_records_larger_than_the_window_are_read),
         cmocka_unit_test(test_many_records_across_the_windows_are_read),
         cmocka_unit_test(test_what_cannot_be_opened_or_read_is_an_error),

@@ -48,13 +48,13 @@ static void test_header_of_a_segment_is_laid_out_as_drawn(void **state)
 static void test_record_is_laid_out_as_drawn(void **state)
 {
     static const uint8_t expected[] = {
-        0x48, 0x4b, 0x43, 0x52, 47,   0,   0,   0,   9,   0,   0,    0,   0,   0,   0,   0, /* to the CRC */
-        0x4e, 0x0c, 0xe8, 0xb8, 1,    0,   0,   0,                                          /* to the body */
-        3,    0x15, 0xcd, 0x5b, 0x07, 0,   0,   0,   0,                                     /* way, received */
-        4,    0,    0,    0,    'v',  'a', 'p', 'i', 0,   0,   0,    0,                     /* provider, route */
-        0xff, 0xff, 0xff, 0xff, 3,    0,   0,   0,   '{', 0,   0xfe,                        /* payload, raw */
-        11,   0,    0,    0,    'n',  'o', ' ', 'J', 'S', 'O', 'N',  ' ', 'y', 'e', 't',    /* error */
-        0,                                                                                  /* padding */
+        0x48, 0x4b, 0x43, 0x52, 47,   0,   0,    0,    9,   0,   0,    0,   0,   0,   0,   0, /* to the CRC */
+        0x52, 0x2c, 0x67, 0x68, 1,    0,   0xa9, 0x55,                                        /* to the body */
+        3,    0x15, 0xcd, 0x5b, 0x07, 0,   0,    0,    0,                                     /* way, received */
+        4,    0,    0,    0,    'v',  'a', 'p',  'i',  0,   0,   0,    0,                     /* provider, route */
+        0xff, 0xff, 0xff, 0xff, 3,    0,   0,    0,    '{', 0,   0xfe,                        /* payload, raw */
+        11,   0,    0,    0,    'n',  'o', ' ',  'J',  'S', 'O', 'N',  ' ', 'y', 'e', 't',    /* error */
+        0,                                                                                    /* padding */
     };
     const journal_entry_t e = {.provider = STR("vapi"),
                                .route = STR(""),

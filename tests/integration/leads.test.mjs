@@ -198,15 +198,19 @@ test('of several leads whose calls have one Call SID, told at once, one has it',
     const told = [];
     try {
         await locker.query('BEGIN; LOCK TABLE voice_calls IN ACCESS EXCLUSIVE MODE');
+        const queued = async (count) => (await hookline.metrics()).sum('hookline_queue_deliveries') >= count;
         const telephone = twilioCall('one sid', {customer: '+12025550170'});
         const calls = [
             telephone,
             vapiCall('one sid', {customer: '+12025550171', callSid: telephone.callSid}),
             livekitCall('one sid', {customer: '+12025550172', callSid: telephone.callSid}),
         ];
+        // The first one goes by itself, and waits for the lock: the rest gather behind it.
+        told.push(send(hookline.url, twilioCall('another').events[4].sign(), {agent: false}));
+        await until('it waits', () => queued(1));
         for (const call of calls)
             for (const event of call.events) told.push(send(hookline.url, await event.sign(), {agent: false}));
-        await until('they wait', async () => (await hookline.metrics()).sum('hookline_queue_deliveries') >= told.length);
+        await until('they wait', () => queued(told.length));
         await locker.query('ROLLBACK');
         for (const {status} of await Promise.all(told)) assert.equal(Math.floor(status / 100), 2);
         const having = Object.values(await sids()).filter((sid) => sid === telephone.callSid);

@@ -39,6 +39,7 @@ add('hookline killed', 'SIGKILL at random moments, PostgreSQL being up, down, or
 
 add('both killed', 'PostgreSQL and hookline at the same moment; hookline is back first', async (trial) => {
     const rounds = 4;
+    await trial.database.commitLater();
     const instance = await start(trial);
     for (let i = 0; i < rounds; i++) {
         await trial.load.run(trial.between(STEP / 2, STEP));

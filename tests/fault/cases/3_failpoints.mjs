@@ -33,8 +33,8 @@ async function run(trial, name) {
     const other = trial.instance({dataDir, env});
     trial.send(scattered(trial.random, trial.deliveries));
 
-    // Only these steps are come by while a journal drains.
-    const drainMs = name.startsWith('backlog.') ? 6000 : 500;
+    // Only these steps are come by while a journal drains: a segment is made when the one before is to be drained.
+    const drainMs = /^(backlog|journal\.segment)\./.test(name) ? 6000 : 500;
     let reached = 0;
     for (const pass of PASSES) {
         let runs = await instance.startAtRisk(`${name}:${pass}`);

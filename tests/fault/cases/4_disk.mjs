@@ -4,6 +4,7 @@ import {spawnSync} from 'node:child_process';
 import {chmodSync, chownSync, existsSync, readdirSync, readFileSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import {below} from '../../integration/lib/random.mjs';
+import {until} from '../../integration/lib/wait.mjs';
 import {mixedCalls, scattered} from '../lib/calls.mjs';
 import {append, flip, records, segments} from '../lib/journal_files.mjs';
 import {cutPower, powerEnv} from '../lib/power.mjs';
@@ -12,6 +13,7 @@ const DEADLINE_S = 0.4;
 const STEP = 24;
 const ROUNDS = 2; // each takes the seconds that hookline takes to find its database and its disk again
 const ENOUGH_REFUSED = 40;
+const AGAIN_MS = 10_000; // until a journal that had no room tries again
 
 const cases = [];
 const add = (name, about, run, more = {}) => cases.push({name, about, run, ...more});
@@ -30,12 +32,18 @@ async function start(trial, {dataDir, ...env}) {
 async function fillUp(trial, instance) {
     for (let i = 0; i < ROUNDS; i++) {
         await trial.load.run(STEP);
+        const before = instance.count('journaled');
         await trial.postgres.stop();
         if (!(await trial.load.runUntilRefused(ENOUGH_REFUSED))) trial.problem(`round ${i}: it was never full`);
         trial.did('times full');
-        if (await instance.isReady()) trial.did('times ready though full');
+        if (await instance.isReady()) trial.problem(`round ${i}: ready, with no database and no room`);
+        await instance.look();
+        const taken = instance.count('journaled') - before;
+        if (taken < STEP) trial.problem(`round ${i}: full after ${taken}: what was drained was not given back`);
         await trial.postgres.start();
         await instance.drain();
+        const works = async () => (await instance.metric('hookline_journal_up')) > 0;
+        await until('the journal works again', works, AGAIN_MS);
         if (!(await trial.load.run(STEP))) trial.problem(`round ${i}: it did not go on when there was room again`);
     }
     trial.mustHurt({'times full': ROUNDS, refused: ROUNDS * ENOUGH_REFUSED, journaled: ROUNDS * STEP});
@@ -201,6 +209,8 @@ add(
             await trial.postgres.start();
             await instance.drain();
         }
+        const aside = segments(dataDir, {aside: true});
+        if (aside.length > 1) trial.problem(`${aside.length} files were set aside: but for the noise, none is damaged`);
         trial.mustHurt({'torn tails': TAILS.length, deaths: TAILS.length, journaled: TAILS.length * STEP});
     },
     {calls: many},

@@ -53,6 +53,11 @@ export class Database {
         return connect(this.url, {types: textTimes});
     }
 
+    /** Whoever connects from now on, and does not ask for better, hears of a commit before it is on the disk. */
+    commitLater() {
+        return this.rows(`ALTER DATABASE ${this.name} SET synchronous_commit = off`);
+    }
+
     /** As postgres: FORCE then ends an autovacuum worker too. */
     drop() {
         return onceConnected(this.postgres.url('postgres', {superuser: true}), (client) =>

@@ -15,6 +15,8 @@ export class Load {
     done = 0;
     refused = 0;
     broken = 0;
+    /** How long an answer took, at most. */
+    slowest = 0;
     /** Answers that nobody should give: text → how often. */
     strange = new Map();
     #begun = 0;
@@ -116,7 +118,9 @@ export class Load {
         const url = up[delivery.tries % up.length] ?? null;
         if (url === null) return false; // nobody is there
         delivery.tries++;
+        const began = performance.now();
         const reply = await send(url, await delivery.event.sign(), {timeoutMs: ANSWER_MS}).catch(() => null);
+        this.slowest = Math.max(this.slowest, Math.round(performance.now() - began));
         if (!reply) this.broken++;
         else if (Math.floor(reply.status / 100) === 2) return true;
         else if (reply.status === 503 && reply.headers['retry-after']) this.refused++;
@@ -125,7 +129,8 @@ export class Load {
     }
 
     #wonder({call, event}, {status, headers, body}) {
-        const what = `${call.provider} ${event.name}: ${status}, Retry-After ${headers['retry-after']}: ${body.slice(0, 200)}`;
+        const text = body.replace(/"request_id":"[^"]*"/, '…').slice(0, 200);
+        const what = `${call.provider} ${event.name}: ${status}, Retry-After ${headers['retry-after']}: ${text}`;
         this.strange.set(what, (this.strange.get(what) ?? 0) + 1);
     }
 }

@@ -126,6 +126,8 @@ export class Trial {
         this.did('dead letters', counted.dead);
         this.did('lost with damaged bytes', counted.spared);
         this.#problems.push(...counted.problems);
+        if (this.load.refused > 0 && !this.#wanted.has('refused'))
+            this.problem(`${this.load.refused} times 503: the journal could have taken them`);
         for (const [what, least] of this.#wanted)
             if (this.happened(what) < least)
                 this.problem(`did not hurt: ${what} ${this.happened(what)}, at least ${least} expected`);

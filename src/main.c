@@ -130,6 +130,7 @@ int main(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "";
 
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a limit on files' sizes is an error of write, too */
     json_init();
     add_provider_settings();
     if (strcmp(name, "--version") == 0)

@@ -25,8 +25,8 @@ struct backlog {
     pthread_mutex_t lock; /* of stopping */
     pthread_cond_t wake;
     bool stopping;
-    int64_t own_us, others_us; /* mono clock: not before */
-    int64_t again_us;          /* how long to wait the next time */
+    int64_t own_us, others_us;           /* mono clock: not before */
+    int64_t own_wait_us, others_wait_us; /* how long to wait when nothing can be done */
     metric_t *items_gauge, *bytes_gauge;
 };
 
@@ -77,45 +77,76 @@ static void look_for_gap(const char *folder, const segment_file_t *file, const s
         *next = found->next_sequence;
 }
 
-/* The segments of a folder with a number below, oldest first. False: some are left. */
-static bool drain_folder(backlog_t *b, const char *folder, uint64_t below, bool own)
+typedef struct outcome {
+    size_t gone, left; /* segments */
+} outcome_t;
+
+static segment_end_t drain_one(backlog_t *b, const char *folder, const segment_file_t *file, uint64_t *next_sequence,
+                               bool own)
+{
+    segment_count_t found = count_segment(folder, file);
+    segment_end_t end;
+
+    look_for_gap(folder, file, &found, next_sequence);
+    end = drain_segment(b->drain, folder, file);
+    if (end == SEGMENT_LEFT)
+        return end;
+    show_waiting(b, -(int64_t)found.records, -(int64_t)found.record_bytes);
+    if (own)
+        journal_forget(b->journal, found.record_bytes);
+    if (found.records)
+        LOG(LOG_INFO, "journal: segment drained", log_cstr("folder", folder), log_int("number", file->number),
+            log_int("deliveries", drain_stored(b->drain)));
+    return end;
+}
+
+/* The segments of a folder with a number below, oldest first. One that has to be left does not hold up the others, as
+ * long as there is a database. */
+static outcome_t drain_folder(backlog_t *b, const char *folder, uint64_t below, bool own)
 {
     uint64_t next_sequence = 0;
     segment_file_t *files;
     size_t count;
-    bool ok = slot_segments(folder, &files, &count, NULL);
+    outcome_t out = {0};
 
-    for (size_t i = 0; ok && i < count && files[i].number < below; i++) {
-        segment_count_t found = count_segment(folder, &files[i]);
-
+    if (!slot_segments(folder, &files, &count, NULL))
+        return (outcome_t){.left = 1};
+    for (size_t i = 0; i < count && files[i].number < below; i++) {
         if (files[i].aside)
-            continue;
-        look_for_gap(folder, &files[i], &found, &next_sequence);
-        ok = drain_segment(b->drain, folder, &files[i]) != SEGMENT_LEFT;
-        if (!ok)
-            break;
-        show_waiting(b, -(int64_t)found.records, -(int64_t)found.record_bytes);
-        if (own)
-            journal_forget(b->journal, found.record_bytes);
-        if (found.records)
-            LOG(LOG_INFO, "journal: segment drained", log_cstr("folder", folder), log_int("number", files[i].number),
-                log_int("deliveries", drain_stored(b->drain)));
+            next_sequence = 0; /* what it held is not known */
+        else if ((out.left && !store_is_up(b->store)) || !goes_on(b))
+            out.left++;
+        else if (drain_one(b, folder, &files[i], &next_sequence, own) == SEGMENT_LEFT)
+            out.left++;
+        else
+            out.gone++;
     }
     free(files);
-    return ok;
+    return out;
+}
+
+/* When to try again: soon, unless it is always the same that does not work although the database is there. */
+static int64_t again_after(backlog_t *b, int64_t *wait_us, const outcome_t *out)
+{
+    int64_t now_us = clock_mono_us(), at_us = now_us + *wait_us;
+
+    if (!out->left || out->gone) {
+        *wait_us = AGAIN_US;
+        return out->left ? now_us + AGAIN_US : 0;
+    }
+    if (store_is_up(b->store))
+        *wait_us = 2 * *wait_us < AGAIN_MOST_US ? 2 * *wait_us : AGAIN_MOST_US;
+    return at_us;
 }
 
 static void drain_own(backlog_t *b)
 {
+    outcome_t out;
+
     if (journal_slot(b->journal) < 0)
         return;
-    if (drain_folder(b, journal_folder(b->journal), journal_seal(b->journal), true)) {
-        b->again_us = AGAIN_US;
-        return;
-    }
-    b->own_us = clock_mono_us() + b->again_us;
-    if (store_is_up(b->store)) /* it is not the database, so it may last */
-        b->again_us = 2 * b->again_us < AGAIN_MOST_US ? 2 * b->again_us : AGAIN_MOST_US;
+    out = drain_folder(b, journal_folder(b->journal), journal_seal(b->journal), true);
+    b->own_us = again_after(b, &b->own_wait_us, &out);
 }
 
 /* Adds up what waits in a folder; the number of its segments. */
@@ -138,16 +169,21 @@ static size_t count_folder(const char *folder, int64_t *records, int64_t *bytes)
     return waiting;
 }
 
-static void drain_adopted(backlog_t *b, const char *folder)
+static outcome_t drain_adopted(backlog_t *b, const char *folder)
 {
     int64_t records, bytes;
+    outcome_t out;
 
     LOG(LOG_WARN, "journal: adopted what an instance left behind", log_cstr("folder", folder));
     (void)count_folder(folder, &records, &bytes);
     show_waiting(b, records, bytes);
-    (void)drain_folder(b, folder, UINT64_MAX, false);
-    (void)count_folder(folder, &records, &bytes);
+    out = drain_folder(b, folder, UINT64_MAX, false);
+    if (out.left)
+        (void)count_folder(folder, &records, &bytes);
+    else
+        records = bytes = 0;
     show_waiting(b, -records, -bytes); /* whoever takes it next will count what is left */
+    return out;
 }
 
 static bool has_segments(const char *folder)
@@ -164,41 +200,58 @@ static bool has_segments(const char *folder)
 }
 
 /* Drains a slot, if it holds anything and nobody holds it. */
-static void look_at_slot(backlog_t *b, unsigned number)
+static outcome_t look_at_slot(backlog_t *b, unsigned number)
 {
+    static log_gate_t gate;
     char *folder = slot_folder(b->data_folder, number);
+    err_t err = {.code = ERR_NONE};
+    outcome_t out = {0};
+    int64_t held;
     slot_t slot;
 
-    if (has_segments(folder) && slot_adopt(&slot, b->data_folder, number, NULL)) {
-        if (has_segments(folder)) /* whoever held it until now may have drained it */
-            drain_adopted(b, folder);
-        slot_release(&slot);
+    if (has_segments(folder)) {
+        if (slot_adopt(&slot, b->data_folder, number, &err)) {
+            if (has_segments(folder)) /* whoever held it until now may have drained it */
+                out = drain_adopted(b, folder);
+            slot_release(&slot);
+        } else if (err.code == ERR_IO && log_gate_open(&gate, 60 * US_PER_S, &held)) {
+            LOG(LOG_ERROR, "journal: what an instance left behind cannot be adopted", log_cstr("reason", err.detail),
+                log_cstr("hint", "its files must belong to hookline's user"));
+        }
     }
     free(folder);
+    return out;
 }
 
 static void drain_others(backlog_t *b)
 {
     int own = journal_slot(b->journal);
+    outcome_t all = {0};
     unsigned *numbers;
     size_t count;
 
     if (!slot_list(b->data_folder, &numbers, &count, NULL))
         return;
-    for (size_t i = 0; i < count && goes_on(b); i++)
+    for (size_t i = 0; i < count && goes_on(b); i++) {
+        outcome_t one = {0};
+
         if ((int)numbers[i] != own)
-            look_at_slot(b, numbers[i]);
+            one = look_at_slot(b, numbers[i]);
+        all.gone += one.gone;
+        all.left += one.left;
+    }
     free(numbers);
+    b->others_us = again_after(b, &b->others_wait_us, &all);
+    if (b->others_us < clock_mono_us() + OTHERS_US)
+        b->others_us = clock_mono_us() + OTHERS_US;
 }
 
 static void look(backlog_t *b)
 {
     if (store_is_up(b->store) && clock_mono_us() >= b->own_us)
         drain_own(b);
-    if (store_is_up(b->store) && clock_mono_us() >= b->others_us) {
-        b->others_us = clock_mono_us() + OTHERS_US;
+    if (store_is_up(b->store) && clock_mono_us() >= b->others_us)
         drain_others(b);
-    }
 }
 
 static void *drain_on(void *arg)
@@ -229,7 +282,7 @@ backlog_t *backlog_start(const char *data_folder, journal_t *journal, store_t *s
     b->data_folder = mem_strdup(str_from(data_folder));
     b->journal = journal;
     b->store = store;
-    b->again_us = AGAIN_US;
+    b->own_wait_us = b->others_wait_us = AGAIN_US;
     b->drain = drain_new(store, goes_on, b);
     b->items_gauge = metrics_series(METRIC_JOURNAL_ITEMS, "");
     b->bytes_gauge = metrics_series(METRIC_JOURNAL_BYTES, "");

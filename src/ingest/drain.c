@@ -16,6 +16,11 @@
 #define CHUNK       256
 #define CHUNK_BYTES ((size_t)4 * 1024 * 1024)
 
+/* One by one: how long to wait for the database between two, and how many may fail in a row before it is to blame. */
+#define PATIENCE      60
+#define PATIENCE_US   (50 * 1000)
+#define MOST_IN_A_ROW 8
+
 /* ---- one chunk: some deliveries on their way ---- */
 
 typedef struct chunk {
@@ -121,6 +126,7 @@ struct drain {
     const char *path; /* of the segment, as what follows */
     reader_t *reader;
     uint64_t stored, stuck;
+    uint64_t left;    /* that the database does not take, though it is there: they are tried again */
     uint64_t damages; /* but for a torn end */
 };
 
@@ -132,7 +138,17 @@ static void say_damage(drain_t *dr, const damage_t *damage)
         log_int("deliveries_missing", damage->missing), log_cstr("reason", damage->why));
 }
 
-static void read_chunk(drain_t *dr, chunk_t *c)
+/* A place in the segment, between records. */
+typedef struct place {
+    uint64_t offset, sequence;
+} place_t;
+
+static place_t here(const drain_t *dr)
+{
+    return (place_t){reader_offset(dr->reader), reader_sequence(dr->reader)};
+}
+
+static void read_chunk(drain_t *dr, chunk_t *c, size_t most)
 {
     record_t record;
     damage_t damage;
@@ -140,7 +156,7 @@ static void read_chunk(drain_t *dr, chunk_t *c)
 
     *c = (chunk_t){.list = NULL};
     c->tail = &c->list;
-    while (c->count < CHUNK && c->bytes < CHUNK_BYTES &&
+    while (c->count < most && c->bytes < CHUNK_BYTES &&
            (what = reader_next(dr->reader, &record, &damage)) != READ_END) {
         delivery_t *d;
 
@@ -158,30 +174,81 @@ static void read_chunk(drain_t *dr, chunk_t *c)
     }
 }
 
+static bool store_is_up(const drain_t *dr)
+{
+    store_state_t state;
+
+    store_state(dr->store, &state);
+    return state.up;
+}
+
+/* One delivery by itself. It may have to wait for its trial, if the store is not sure of the database. */
+static bool put_alone(drain_t *dr, delivery_t *d)
+{
+    chunk_t one = {.list = d};
+
+    for (int i = 0; i < PATIENCE && !store_is_up(dr) && dr->goes_on(dr->ctx); i++)
+        (void)usleep(PATIENCE_US);
+    return put_chunk(&dr->desk, dr->store, &one) && wait_for_all(&dr->desk, &dr->stored, &dr->stuck);
+}
+
+/* A lot that did not commit, one by one. False: it is not one of them that is to blame. */
+static bool drain_one_by_one(drain_t *dr, const place_t *from, const place_t *to)
+{
+    unsigned in_a_row = 0;
+    bool ok = true;
+
+    reader_seek(dr->reader, from->offset, from->sequence);
+    while (ok && reader_offset(dr->reader) < to->offset) {
+        chunk_t one;
+
+        read_chunk(dr, &one, 1);
+        if (!one.list)
+            continue;
+        in_a_row = put_alone(dr, one.list) ? 0 : in_a_row + 1;
+        dr->left += in_a_row > 0;
+        ok = in_a_row < MOST_IN_A_ROW && dr->goes_on(dr->ctx);
+    }
+    reader_seek(dr->reader, to->offset, to->sequence);
+    return ok;
+}
+
 /* One chunk commits while the next is read. False: the database does not take them now, or it is time to end. */
 static bool drain_records(drain_t *dr)
 {
     chunk_t chunk, following = {.list = NULL};
+    place_t from = here(dr), to, end;
     bool ok = true;
 
-    read_chunk(dr, &chunk);
+    read_chunk(dr, &chunk, CHUNK);
     while (ok && chunk.count) {
         uint64_t before = dr->stored;
 
+        to = here(dr);
         FAILPOINT("backlog.chunk.read");
         ok = dr->goes_on(dr->ctx) && put_chunk(&dr->desk, dr->store, &chunk);
         FAILPOINT("backlog.chunk.put");
         if (ok)
-            read_chunk(dr, &following);
+            read_chunk(dr, &following, CHUNK);
+        end = here(dr);
         ok = wait_for_all(&dr->desk, &dr->stored, &dr->stuck) && ok;
         FAILPOINT("backlog.chunk.durable");
+        if (!ok && dr->goes_on(dr->ctx)) {
+            ok = drain_one_by_one(dr, &from, &to);
+            chunk_free(&following);
+            if (ok)
+                read_chunk(dr, &following, CHUNK);
+            end = here(dr);
+        }
         metric_add(dr->drained, (int64_t)(dr->stored - before));
         chunk_free(&chunk);
         chunk = following;
         following = (chunk_t){.list = NULL};
+        from = to;
+        to = end;
     }
     chunk_free(&chunk);
-    return ok;
+    return ok && !dr->left;
 }
 
 static segment_end_t set_aside(drain_t *dr, const char *folder, const segment_file_t *file, const char *why)
@@ -231,7 +298,7 @@ segment_end_t drain_segment(drain_t *dr, const char *folder, const segment_file_
     segment_end_t end = SEGMENT_LEFT;
 
     dr->path = path;
-    dr->damages = dr->stored = dr->stuck = 0;
+    dr->damages = dr->stored = dr->stuck = dr->left = 0;
     dr->reader = reader_open(path, &err);
     if (dr->reader)
         end = drain_open(dr, folder, file);

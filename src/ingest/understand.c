@@ -104,7 +104,7 @@ static delivery_t *reopen(const journal_entry_t *kept, const provider_t *provide
 
     d->provider = provider ? provider->name : arena_dup(d->arena, kept->provider).base;
     d->route = route ? route : arena_dup(d->arena, kept->route).base;
-    d->way = (way_t)kept->way;
+    d->way = kept->way >= 0 && kept->way <= WAY_REPLAY ? (way_t)kept->way : WAY_WEBHOOK; /* a newer version's */
     d->received_us = kept->received_us;
     if (kept->payload.base)
         d->payload = arena_dup(d->arena, kept->payload);

@@ -126,6 +126,11 @@ const segment_header_t *reader_header(const reader_t *r)
     return &r->header;
 }
 
+uint64_t reader_sequence(const reader_t *r)
+{
+    return r->expected;
+}
+
 uint64_t reader_offset(const reader_t *r)
 {
     return r->at;

@@ -22,7 +22,8 @@ reader_t *reader_open(const char *path, err_t *err);
 void reader_close(reader_t *r); /* NULL is fine */
 
 const segment_header_t *reader_header(const reader_t *r);
-uint64_t reader_offset(const reader_t *r); /* of what reader_next will look at */
+uint64_t reader_sequence(const reader_t *r); /* that the next record should have */
+uint64_t reader_offset(const reader_t *r);   /* of what reader_next will look at */
 void reader_seek(reader_t *r, uint64_t offset,
                  uint64_t sequence); /* to a record's begin; sequence: what it should be */
 

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Asked for when a segment is made: a disk with less than this is full now, and should say so before it is needed. */
@@ -44,7 +45,7 @@ static bool begin(const segment_t *s, int folder_fd, uint64_t first_sequence, er
     segment_header_t header = {s->number, first_sequence, clock_wall_us(), s->salt};
     uint8_t bytes[SEGMENT_HEADER_BYTES];
 
-    if (fallocate(s->fd, FALLOC_FL_KEEP_SIZE, 0, LEAST_ROOM) != 0 && errno != EOPNOTSUPP)
+    if (fallocate(s->fd, FALLOC_FL_KEEP_SIZE, 0, LEAST_ROOM) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
         return err_set(err, ERR_IO, "cannot be made: %s", strerror(errno));
     segment_header_write(&header, bytes);
     if (!write_fully(s->fd, bytes, sizeof(bytes), err) || !sync_data(s->fd, err))
@@ -72,6 +73,14 @@ bool segment_create(segment_t *s, int folder_fd, uint64_t number, uint64_t first
     return false;
 }
 
+/* Who removes a file, or all of its folder, takes what is written to it from then on away with it. */
+static bool has_name(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && st.st_nlink > 0;
+}
+
 bool segment_append(segment_t *s, uint8_t *records, size_t len, uint64_t count, err_t *err)
 {
     uint64_t sequence = s->next_sequence;
@@ -84,6 +93,8 @@ bool segment_append(segment_t *s, uint8_t *records, size_t len, uint64_t count, 
     FAILPOINT("journal.group.written");
     if (!sync_data(s->fd, err))
         return false;
+    if (!has_name(s->fd))
+        return err_set(err, ERR_IO, "was removed while it was written");
     FAILPOINT("journal.group.durable");
     s->next_sequence = sequence;
     s->bytes += len;

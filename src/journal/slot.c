@@ -13,7 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MOST_SLOTS 4096
+#define MOST_SLOTS    4096
+#define MOST_UNUSABLE 8
 
 static char *join(const char *folder, const char *name)
 {
@@ -84,13 +85,16 @@ char *slot_folder(const char *data_folder, unsigned number)
     return b.base;
 }
 
-static bool lock(slot_t *s, err_t *err)
+/* flags: O_CREAT, or nothing, for who only looks. */
+static bool lock(slot_t *s, int flags, err_t *err)
 {
     char *path = join(s->folder, "lock");
     bool ok = false;
 
-    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (s->lock_fd < 0)
+    s->lock_fd = open(path, O_RDWR | flags | O_CLOEXEC, 0600);
+    if (s->lock_fd < 0 && errno == ENOENT)
+        err_set(err, ERR_NOT_FOUND, "there is no %s", path);
+    else if (s->lock_fd < 0)
         fail(path, "cannot be opened", err);
     else if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)
         ok = true;
@@ -102,7 +106,7 @@ static bool lock(slot_t *s, err_t *err)
     return ok;
 }
 
-static bool open_slot(slot_t *s, const char *data_folder, unsigned number, err_t *err)
+static bool open_slot(slot_t *s, const char *data_folder, unsigned number, int flags, err_t *err)
 {
     *s = (slot_t){.number = number, .folder = slot_folder(data_folder, number), .lock_fd = -1};
     /* Of the slot before, clang-tidy 14 means: to it two results of slot_folder are one.
@@ -113,7 +117,7 @@ static bool open_slot(slot_t *s, const char *data_folder, unsigned number, err_t
             err_set(err, ERR_NOT_FOUND, "there is no %s", s->folder);
         else
             fail(s->folder, "cannot be opened", err);
-    } else if (lock(s, err)) {
+    } else if (lock(s, flags, err)) {
         return true;
     }
     slot_release(s);
@@ -122,13 +126,14 @@ static bool open_slot(slot_t *s, const char *data_folder, unsigned number, err_t
 
 bool slot_adopt(slot_t *s, const char *data_folder, unsigned number, err_t *err)
 {
-    return open_slot(s, data_folder, number, err);
+    return open_slot(s, data_folder, number, 0, err);
 }
 
 bool slot_claim(slot_t *s, const char *data_folder, err_t *err)
 {
     char *all = join(data_folder, "journal");
     bool ok = make_folder(data_folder, err) && make_folder(all, err);
+    int unusable = 0;
 
     free(all);
     for (unsigned number = 0; ok && number < MOST_SLOTS; number++) {
@@ -138,9 +143,10 @@ bool slot_claim(slot_t *s, const char *data_folder, err_t *err)
         free(folder);
         if (!ok)
             break;
-        if (open_slot(s, data_folder, number, err))
+        if (open_slot(s, data_folder, number, O_CREAT, err))
             return true;
-        ok = err->code == ERR_BUSY;
+        unusable += err->code != ERR_BUSY; /* another user's, say */
+        ok = unusable < MOST_UNUSABLE;
     }
     return false;
 }

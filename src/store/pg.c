@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONNECT_TIMEOUT_US (5 * US_PER_S)
-#define LOOK_UP_US         (250 * US_PER_MS) /* from waiting, to see whether it has to end */
+#define SET_UP_US         (5 * US_PER_S)
+#define CONNECT_TIMEOUT_S "5"               /* of one host; where there are several, libpq goes on to the next */
+#define LOOK_UP_US        (250 * US_PER_MS) /* from waiting, to see whether it has to end */
 /* PostgreSQL ends a statement by itself; this is for one that no longer answers. */
 #define SILENCE_GRACE_US (2 * US_PER_S)
 
@@ -24,10 +25,10 @@ struct pg {
     buf_t settings_sql; /* NUL-terminated */
 };
 
-/* Waits for the socket (POLLIN, POLLOUT). False at the deadline, when all has to end, or when stop_fd says stop. */
-static bool wait_for(const pg_t *pg, short events, int stop_fd, int64_t deadline_us)
+/* Waits for the socket (POLLIN, POLLOUT). False at the deadline, or when all has to end. */
+static bool wait_for(const pg_t *pg, short events, int64_t deadline_us)
 {
-    struct pollfd fds[2] = {{.fd = PQsocket(pg->conn), .events = events}, {.fd = stop_fd, .events = POLLIN}};
+    struct pollfd fd = {.fd = PQsocket(pg->conn), .events = events};
     const _Atomic int64_t *end_us = pg->options.end_us;
 
     for (;;) {
@@ -37,9 +38,9 @@ static bool wait_for(const pg_t *pg, short events, int stop_fd, int64_t deadline
 
         if (left <= 0)
             return false;
-        n = poll(fds, 2, (int)((left < LOOK_UP_US ? left : LOOK_UP_US) / US_PER_MS) + 1);
+        n = poll(&fd, 1, (int)((left < LOOK_UP_US ? left : LOOK_UP_US) / US_PER_MS) + 1);
         if (n > 0)
-            return !fds[1].revents;
+            return true;
         if (n < 0 && errno != EINTR)
             return false;
     }
@@ -61,26 +62,13 @@ static bool say_down(PGconn *conn, err_t *err, const char *what)
     return err_hint(err, "check DATABASE_URL (or PG*), and that PostgreSQL runs and lets this user in");
 }
 
-static bool connect_until(pg_t *pg, int64_t deadline_us)
-{
-    PostgresPollingStatusType next = PGRES_POLLING_WRITING;
-
-    while (next != PGRES_POLLING_OK) {
-        if (next == PGRES_POLLING_FAILED ||
-            !wait_for(pg, next == PGRES_POLLING_READING ? POLLIN : POLLOUT, pg->options.stop_fd, deadline_us))
-            return false;
-        next = PQconnectPoll(pg->conn);
-    }
-    return true;
-}
-
 /* Sends what is queued; reads meanwhile, since a server that cannot write to us stops reading. */
 static bool flush(pg_t *pg, int64_t deadline_us)
 {
     int left;
 
     while ((left = PQflush(pg->conn)) == 1) {
-        if (!wait_for(pg, POLLIN | POLLOUT, -1, deadline_us) || !PQconsumeInput(pg->conn))
+        if (!wait_for(pg, POLLIN | POLLOUT, deadline_us) || !PQconsumeInput(pg->conn))
             return false;
     }
     return left == 0;
@@ -92,7 +80,7 @@ static PGresult *next_result(pg_t *pg, int64_t deadline_us, bool *ok)
 {
     *ok = true;
     while (PQisBusy(pg->conn)) {
-        if (!wait_for(pg, POLLIN, -1, deadline_us) || !PQconsumeInput(pg->conn)) {
+        if (!wait_for(pg, POLLIN, deadline_us) || !PQconsumeInput(pg->conn)) {
             *ok = false;
             return NULL;
         }
@@ -217,19 +205,21 @@ static bool set_up(pg_t *pg, int64_t deadline_us, err_t *err)
 
 pg_t *pg_open(const pg_options_t *options, err_t *err)
 {
-    static const char *const KEYS[] = {"dbname", "fallback_application_name", "client_encoding", NULL};
-    const char *values[] = {options->conninfo, "hookline", "UTF8", NULL};
-    int64_t deadline_us = clock_mono_us() + CONNECT_TIMEOUT_US;
+    /* What stands before "dbname" is only for what the connection string does not say. */
+    static const char *const KEYS[] = {"connect_timeout", "dbname", "fallback_application_name", "client_encoding",
+                                       NULL};
+    const char *values[] = {CONNECT_TIMEOUT_S, options->conninfo, "hookline", "UTF8", NULL};
     pg_t *pg = mem_zalloc(sizeof(*pg));
+    int64_t deadline_us;
 
     pg->options = *options;
     write_settings(pg);
-    pg->conn = PQconnectStartParams(KEYS, values, 1);
-    if (!pg->conn || PQstatus(pg->conn) == CONNECTION_BAD || !connect_until(pg, deadline_us)) {
+    pg->conn = PQconnectdbParams(KEYS, values, 1);
+    deadline_us = clock_mono_us() + SET_UP_US;
+    if (PQstatus(pg->conn) != CONNECTION_OK)
         say_down(pg->conn, err, "the database cannot be reached");
-    } else if (PQsetnonblocking(pg->conn, 1) == 0 && may_write(pg, deadline_us, err) && set_up(pg, deadline_us, err)) {
+    else if (PQsetnonblocking(pg->conn, 1) == 0 && may_write(pg, deadline_us, err) && set_up(pg, deadline_us, err))
         return pg;
-    }
     pg_close(pg);
     return NULL;
 }

@@ -1,7 +1,8 @@
 /* pg.h – one connection to PostgreSQL, and a batch sent over it.
  *
- * For a thread that may wait: every call returns at its deadline at the latest, or as soon as the wake descriptor says
- * so where that is promised. Names are resolved on this thread. Not thread-safe. */
+ * For a thread that may wait: every call returns at its deadline at the latest. Connecting alone is libpq's own: it
+ * goes from host to host of a list, with a time for each (connect_timeout, 5 s if nobody says otherwise), and names are
+ * resolved on this thread. Not thread-safe. */
 #ifndef HOOKLINE_STORE_PG_H
 #define HOOKLINE_STORE_PG_H
 
@@ -16,7 +17,6 @@ typedef struct pg_options {
     const char *conninfo; /* libpq's; "" for PG* */
     bool pooled;          /* unnamed statements, settings inside the transaction */
     int64_t statement_timeout_us;
-    int stop_fd; /* readable: stop waiting for a connection; -1 for none */
     const _Atomic int64_t
         *end_us; /* mono clock: the end of all waiting, which may come nearer at any time; NULL: none */
 } pg_options_t;

@@ -10,16 +10,19 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* While one connection commits, another begins only when this many wait: two small batches cost more than one. */
+/* While one connection commits live deliveries, another begins only when this many wait: two small batches cost more
+ * than one. */
 #define SECOND_BATCH    32
 #define MAX_BATCH_BYTES (32 << 20)
+#define BACKLOG_TURN    4              /* every so many batches one is the backlog's, however much live there is */
 #define PROBE_US        (1 * US_PER_S) /* after a batch that went home: before the next is tried */
 
 typedef struct seat {
     int wake_fd; /* an eventfd */
     bool connected;
     bool sleeps;      /* the eventfd is written only then: a write a delivery costs more than the queue */
-    int64_t since_us; /* when it took the batch that it holds, mono clock; 0: it holds none */
+    lane_t lane;      /* whose batch it holds */
+    int64_t since_us; /* when it took that, mono clock; 0: it holds none */
     int64_t away_us;  /* since when it does something else; 0: it does not */
 } seat_t;
 
@@ -28,6 +31,7 @@ struct roster {
     pthread_mutex_t lock; /* guards what follows */
     seat_t seats[ROSTER_SEATS];
     queue_t queue;
+    unsigned turn; /* counts batches */
     struct {
         int64_t bytes, items; /* in the queue, and with the writers */
         metric_t *bytes_gauge, *items_gauge;
@@ -43,7 +47,9 @@ struct roster {
 /* ---- under the lock ---- */
 
 typedef struct census {
-    size_t connected, busy, late;
+    size_t connected;
+    size_t busy[LANE_COUNT]; /* with a batch of that lane, and not late */
+    size_t late;
 } census_t;
 
 static census_t count_seats(const roster_t *r)
@@ -55,13 +61,13 @@ static census_t count_seats(const roster_t *r)
         const seat_t *s = &r->seats[i];
 
         c.connected += s->connected;
-        c.busy += s->since_us != 0;
+        c.busy[s->lane] += s->since_us && s->since_us >= late_us;
         c.late += (s->since_us && s->since_us < late_us) || (s->connected && s->away_us && s->away_us < late_us);
     }
     return c;
 }
 
-static bool is_up(const roster_t *r, err_t *err)
+static bool would_commit(const roster_t *r, err_t *err)
 {
     census_t c = count_seats(r);
 
@@ -69,27 +75,41 @@ static bool is_up(const roster_t *r, err_t *err)
         return err_set(err, ERR_STORE_DOWN, "%s", r->reason);
     if (c.late >= c.connected)
         return err_set(err, ERR_STORE_DOWN, "no commit has come back in HOOKLINE_COMMIT_DEADLINE");
-    if (r->unwell && (c.busy || r->queue.count || clock_mono_us() < r->probe_us))
+    if (r->unwell && (c.busy[LANE_LIVE] || c.late || r->queue.lanes[LANE_LIVE].count || clock_mono_us() < r->probe_us))
         return err_set(err, ERR_STORE_DOWN, "the last batch was not committed: %s", r->trouble);
     return true;
 }
 
-static bool is_worth_a_batch(const roster_t *r)
+static bool is_up(const roster_t *r, err_t *err)
 {
+    bool up = would_commit(r, err);
+
+    metric_set(r->up_gauge, up);
+    return up;
+}
+
+/* Whose batch a writer should take now; LANE_COUNT: nobody's. The backlog has one writer at a time. */
+static lane_t pick_lane(const roster_t *r)
+{
+    size_t live = r->queue.lanes[LANE_LIVE].count, backlog = r->queue.lanes[LANE_BACKLOG].count;
     census_t c;
 
-    if (!r->queue.count)
-        return false;
-    if (r->queue.count >= SECOND_BATCH)
-        return true;
+    if (!live && !backlog)
+        return LANE_COUNT;
     c = count_seats(r);
-    return c.busy <= c.late;
+    if (backlog && (c.busy[LANE_BACKLOG] || (c.late && c.late + 1 >= c.connected)))
+        backlog = 0; /* the last seat that works is for those who wait */
+    if (backlog && r->turn % BACKLOG_TURN == 0)
+        return LANE_BACKLOG;
+    if (live && (!c.busy[LANE_LIVE] || live >= SECOND_BATCH))
+        return LANE_LIVE;
+    return backlog ? LANE_BACKLOG : LANE_COUNT;
 }
 
 /* Who should be rung, if anybody: a descriptor, or -1. */
 static int pick_sleeper(roster_t *r)
 {
-    if (!is_worth_a_batch(r))
+    if (pick_lane(r) == LANE_COUNT)
         return -1;
     for (size_t i = 0; i < r->options.seats; i++) {
         seat_t *s = &r->seats[i];
@@ -182,22 +202,29 @@ void roster_set_connected(roster_t *r, size_t seat, bool connected, const char *
     r->seats[seat].connected = connected;
     if (!r->stopping)
         (void)snprintf(r->reason, sizeof(r->reason), "%s", why_not);
-    metric_set(r->up_gauge, count_seats(r).connected > 0);
+    (void)is_up(r, NULL);
     pthread_mutex_unlock(&r->lock);
 }
 
 size_t roster_take(roster_t *r, size_t seat, delivery_t **out)
 {
     seat_t *s = &r->seats[seat];
+    int wake_fd;
     size_t taken = 0;
+    lane_t lane;
 
     pthread_mutex_lock(&r->lock);
-    if (is_worth_a_batch(r))
-        taken = queue_take(&r->queue, r->options.max_batch, MAX_BATCH_BYTES, out);
-    s->sleeps = taken == 0;
-    if (taken)
+    lane = pick_lane(r);
+    if (lane != LANE_COUNT) {
+        taken = queue_take(&r->queue, lane, r->options.max_batch, MAX_BATCH_BYTES, out);
+        s->lane = lane;
         s->since_us = clock_mono_us();
+        r->turn++;
+    }
+    s->sleeps = taken == 0;
+    wake_fd = pick_sleeper(r); /* the other lane may be worth one of its own */
     pthread_mutex_unlock(&r->lock);
+    ring(wake_fd);
     return taken;
 }
 
@@ -258,7 +285,7 @@ void roster_look(roster_t *r, bool *stopping, bool *empty)
 {
     pthread_mutex_lock(&r->lock);
     *stopping = r->stopping;
-    *empty = !r->queue.count;
+    *empty = queue_is_empty(&r->queue);
     pthread_mutex_unlock(&r->lock);
 }
 

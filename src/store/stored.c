@@ -231,8 +231,7 @@ static bool prefer_order(stored_t *s, err_t *err)
 
 stored_t *stored_open(const char *conninfo, bool pooled, const stored_filter_t *filter, err_t *err)
 {
-    pg_options_t options = {
-        .conninfo = conninfo, .pooled = pooled, .statement_timeout_us = PAGE_TIMEOUT_US, .stop_fd = -1};
+    pg_options_t options = {.conninfo = conninfo, .pooled = pooled, .statement_timeout_us = PAGE_TIMEOUT_US};
     stored_t *s = mem_zalloc(sizeof(*s));
 
     s->filter = *filter;

@@ -94,7 +94,6 @@ static bool ensure_connected(writer_t *w)
     pg_options_t options = {.conninfo = o->conninfo,
                             .pooled = o->pooled,
                             .statement_timeout_us = o->statement_timeout_us,
-                            .stop_fd = roster_wake_fd(w->roster, o->seat),
                             .end_us = o->end_us};
     err_t err = {.code = ERR_NONE};
     int64_t held;
@@ -151,7 +150,7 @@ static fault_t commit_in_time(writer_t *w, delivery_t **deliveries, size_t count
         bool connected = ensure_connected(w);
         fault_t fault = connected ? commit(w, deliveries, count, error) : FAULT_CONNECT;
 
-        if (fault == FAULT_NONE || fault == FAULT_CONTENT)
+        if (fault == FAULT_NONE || fault == FAULT_CONTENT || (fault == FAULT_ODD && count > 1))
             return fault;
         if (connected) {
             LOG(LOG_WARN, "batch not committed", log_cstr("sqlstate", error->sqlstate), log_int("deliveries", count));
@@ -215,7 +214,7 @@ static void write_out(writer_t *w, delivery_t **deliveries, size_t count)
         fault = bury(w, deliveries[0], &error);
     if (fault == FAULT_ODD)
         note_odd(deliveries[0], &error);
-    else
+    else if (fault == FAULT_NONE || !deliveries[0]->backlog) /* the backlog's troubles may be its own */
         roster_note(w->roster, fault == FAULT_NONE || fault == FAULT_CONTENT ? NULL : error.message);
     send_home(w, deliveries, count,
               fault == FAULT_NONE      ? ERR_NONE

@@ -3,6 +3,8 @@
 
 import assert from 'node:assert/strict';
 import {appendFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync} from 'node:fs';
+import net from 'node:net';
+import {once} from 'node:events';
 import {join} from 'node:path';
 import {after, before, describe, test} from 'node:test';
 import {CALLS, phoneNumber, twilioCall, vapiCall} from './lib/calls.mjs';
@@ -217,29 +219,61 @@ test('one that PostgreSQL refuses for its content is a dead letter, alone', asyn
     assert.deepEqual(segments(dataDir).length, 1); // the one that it writes to now
 });
 
-test('one that a trigger of somebody refuses for its own reasons holds up nobody, and is stored once that is mended', async (t) => {
-    const own = await createDatabase();
-    t.after(own.drop);
-    const dataDir = newDataDir();
-    const calls = await leaveBehind(t, dataDir, 'odd', 40);
-    const [odd] = [...calls.keys()].slice(11);
-    await own.rows(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
-        $$BEGIN RAISE EXCEPTION 'not on a Friday'; END$$`);
-    await own.rows(`CREATE TRIGGER refuse BEFORE INSERT ON voice_calls FOR EACH ROW
-        WHEN (NEW.call_sid = '${odd}') EXECUTE FUNCTION refuse()`);
-    const next = await startWith(t, dataDir, {DATABASE_URL: own.url, HOOKLINE_COMMIT_DEADLINE: 0.5});
-    await until('all others are stored', async () => (await missing(own, calls)).length === 1);
-    assert.deepEqual(await missing(own, calls), [odd]);
-    assert.equal(await own.value('SELECT count(*) FROM call_events WHERE error IS NOT NULL'), 0);
-    assert.ok(await next.waitForLog((entry) => entry.msg === 'delivery not committed' && /Friday/.test(entry.reason)));
-    // What comes in meanwhile is committed as ever.
-    const call = twilioCall('odd beside');
-    await sendAll(next, [call.events[4].sign()]);
-    await until('stored', async () => (await missing(own, new Map([[call.callSid, 1]]))).length === 0);
+// What a trigger of somebody does to the one call that it does not like.
+const TROUBLES = {
+    'raises an exception': `RAISE EXCEPTION 'not on a Friday';`,
+    'calls what is not there': 'PERFORM there_is_no_such_function();',
+    'takes longer than the statement may': 'PERFORM pg_sleep(60);',
+};
 
-    await own.rows('DROP TRIGGER refuse ON voice_calls');
-    await until('drained', async () => (await next.metrics()).sum('hookline_journal_deliveries') === 0, 30_000);
-    assert.deepEqual(await missing(own, calls), []);
+for (const [what, body] of Object.entries(TROUBLES))
+    test(`one delivery for which a trigger ${what} holds up nobody, and is stored once that is mended`, async (t) => {
+        const own = await createDatabase();
+        t.after(own.drop);
+        const dataDir = newDataDir();
+        // More than are put at once, in several files.
+        const calls = await leaveBehind(t, dataDir, `odd ${what}`, 400, {HOOKLINE_JOURNAL_MAX_BYTES: '1M'});
+        assert.ok(segments(dataDir).length >= 3);
+        const [odd] = [...calls.keys()].slice(11);
+        await own.rows(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN ${body} RETURN NEW; END$$`);
+        await own.rows(`CREATE TRIGGER refuse BEFORE INSERT ON voice_calls FOR EACH ROW
+            WHEN (NEW.call_sid = '${odd}') EXECUTE FUNCTION refuse()`);
+        const env = {DATABASE_URL: own.url, HOOKLINE_COMMIT_DEADLINE: 0.5, HOOKLINE_STATEMENT_TIMEOUT: 1};
+        const next = await startWith(t, dataDir, env);
+        await until('all others are stored', async () => (await missing(own, calls)).length === 1, 60_000);
+        assert.deepEqual(await missing(own, calls), [odd]);
+        assert.equal(await own.value('SELECT count(*) FROM call_events WHERE error IS NOT NULL'), 0);
+        // What comes in meanwhile is committed as ever.
+        const live = Array.from({length: 10}, (_, i) => twilioCall(`odd beside ${what} ${i}`));
+        for (const call of live) await sendAll(next, [call.events[4].sign()]);
+        await until('stored', async () => (await missing(own, new Map(live.map((c) => [c.callSid, 1])))).length === 0);
+
+        await own.rows('DROP TRIGGER refuse ON voice_calls');
+        await until('drained', async () => (await next.metrics()).sum('hookline_journal_deliveries') === 0, 90_000);
+        assert.deepEqual(await missing(own, calls), []);
+    });
+
+test('a host that says nothing is passed over for the next in DATABASE_URL', async (t) => {
+    const silent = net.createServer(() => {}).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    t.after(() => silent.close());
+    const {username, password, hostname, port, pathname} = new URL(database.url);
+    const hosts = `127.0.0.1:${silent.address().port},${hostname}:${port}`;
+    const url = `postgresql://${username}:${password}@${hosts}${pathname}?target_session_attrs=read-write&connect_timeout=2`;
+    const hookline = await startWith(t, newDataDir(), {DATABASE_URL: url, HOOKLINE_DATABASE_CONNECTIONS: 1});
+    const call = twilioCall('second host');
+    await sendAll(hookline, [call.events[4].sign()]);
+    await storedAll(new Map([[call.callSid, 1]]));
+});
+
+test('a journal that somebody removes while it is written to is no journal: 503, never a 2xx that is not true', async (t) => {
+    const dataDir = newDataDir();
+    const alone = await startAlone(t, dataDir);
+    assert.equal((await send(alone.url, twilioCall('before').events[4].sign())).status, 204);
+    rmSync(join(dataDir, 'journal'), {recursive: true});
+    const reply = await send(alone.url, twilioCall('removed').events[4].sign());
+    assert.equal(reply.status, 503);
+    assert.equal(reply.headers['retry-after'], '1');
 });
 
 // ---- what became of the file ----

@@ -24,46 +24,21 @@ static int set_up(void **state)
     return 0;
 }
 
-static void test_each_lane_keeps_its_order(void **state)
+static void test_each_lane_keeps_its_order_and_shares_no_batch(void **state)
 {
     (void)state;
     for (size_t i = 0; i < 6; i++)
         put(i, i % 2 ? LANE_BACKLOG : LANE_LIVE, 1);
-    assert_int_equal(queue.count, 6);
-    assert_int_equal(queue_take(&queue, 64, 1000, out), 6);
-    for (size_t i = 0; i < 3; i++) {
+    assert_int_equal(queue_take(&queue, LANE_LIVE, 64, 1000, out), 3);
+    for (size_t i = 0; i < 3; i++)
         assert_int_equal(index_of(out[i]), 2 * i);
-        assert_int_equal(index_of(out[i + 3]), 2 * i + 1);
-    }
-    assert_int_equal(queue.count, 0);
-    assert_int_equal(queue_take(&queue, 64, 1000, out), 0);
-}
-
-static void test_the_backlog_has_a_quarter_while_live_has_enough(void **state)
-{
-    size_t live = 0;
-
-    (void)state;
-    for (size_t i = 0; i < 60; i++)
-        put(i, i < 40 ? LANE_LIVE : LANE_BACKLOG, 1);
-    assert_int_equal(queue_take(&queue, 16, 1000, out), 16);
-    for (size_t i = 0; i < 16; i++)
-        live += index_of(out[i]) < 40;
-    assert_int_equal(live, 12);
-}
-
-static void test_whatever_lane_is_alone_has_all_the_room(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < 20; i++)
-        put(i, LANE_BACKLOG, 1);
-    assert_int_equal(queue_take(&queue, 16, 1000, out), 16);
-    for (size_t i = 20; i < 40; i++)
-        put(i, LANE_LIVE, 1);
-    assert_int_equal(queue_take(&queue, 64, 1000, out), 24);
-    for (size_t i = 0; i < 20; i++)
-        put(i, LANE_LIVE, 1);
-    assert_int_equal(queue_take(&queue, 16, 1000, out), 16);
+    assert_false(queue_is_empty(&queue));
+    assert_int_equal(queue_take(&queue, LANE_BACKLOG, 2, 1000, out), 2);
+    assert_int_equal(index_of(out[1]), 3);
+    assert_int_equal(queue_take(&queue, LANE_BACKLOG, 2, 1000, out), 1);
+    assert_int_equal(index_of(out[0]), 5);
+    assert_true(queue_is_empty(&queue));
+    assert_int_equal(queue_take(&queue, LANE_BACKLOG, 64, 1000, out), 0);
 }
 
 static void test_bytes_are_bounded_but_one_is_always_taken(void **state)
@@ -71,14 +46,15 @@ static void test_bytes_are_bounded_but_one_is_always_taken(void **state)
     (void)state;
     put(0, LANE_LIVE, 600);
     put(1, LANE_LIVE, 300);
-    put(2, LANE_LIVE, 300);
-    put(3, LANE_BACKLOG, 50);
-    assert_int_equal(queue_take(&queue, 16, 1000, out), 3); /* the backlog's, which is small, goes along */
-    assert_int_equal(queue_take(&queue, 16, 100, out), 1);
+    put(2, LANE_LIVE, 5000);
+    put(3, LANE_LIVE, 1);
+    put(4, LANE_BACKLOG, 50);
+    assert_int_equal(queue_take(&queue, LANE_LIVE, 16, 1000, out), 2);
+    assert_int_equal(queue_take(&queue, LANE_LIVE, 16, 1000, out), 1);
     assert_int_equal(index_of(out[0]), 2);
-    put(4, LANE_BACKLOG, 5000);
-    assert_int_equal(queue_take(&queue, 16, 100, out), 1);
-    assert_int_equal(index_of(out[0]), 4);
+    assert_int_equal(queue_take(&queue, LANE_LIVE, 16, 1000, out), 1);
+    assert_int_equal(queue.lanes[LANE_LIVE].count, 0);
+    assert_int_equal(queue.lanes[LANE_BACKLOG].count, 1);
 }
 
 static void test_all_can_be_taken_as_a_list(void **state)
@@ -94,17 +70,15 @@ static void test_all_can_be_taken_as_a_list(void **state)
     for (const delivery_t *d = queue_take_all(&queue); d; d = d->next)
         count++;
     assert_int_equal(count, 10);
-    assert_int_equal(queue.count, 0);
+    assert_true(queue_is_empty(&queue));
     put(11, LANE_LIVE, 1);
-    assert_int_equal(queue_take(&queue, 16, 1000, out), 1);
+    assert_int_equal(queue_take(&queue, LANE_LIVE, 16, 1000, out), 1);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_each_lane_keeps_its_order, set_up),
-        cmocka_unit_test_setup(test_the_backlog_has_a_quarter_while_live_has_enough, set_up),
-        cmocka_unit_test_setup(test_whatever_lane_is_alone_has_all_the_room, set_up),
+        cmocka_unit_test_setup(test_each_lane_keeps_its_order_and_shares_no_batch, set_up),
         cmocka_unit_test_setup(test_bytes_are_bounded_but_one_is_always_taken, set_up),
         cmocka_unit_test_setup(test_all_can_be_taken_as_a_list, set_up),
     };

@@ -171,29 +171,51 @@ static void assert_no_slot(const char *data_folder, const char *detail)
 
 static void test_a_file_in_the_place_of_a_folder_is_said(void **state)
 {
-    static const char *const places[] = {"journal/0/lock", "journal/0", "journal", ""};
+    char *path = path_join(data, "journal");
+
+    (void)state;
+    make(data, "");
+    file_write(path, "x", 1);
+    assert_no_slot(data, "Not a directory");
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(rmdir(data), 0);
+    file_write(data, "x", 1);
+    assert_no_slot(data, "Not a directory");
+    assert_int_equal(remove(data), 0);
+    free(path);
+}
+
+static void test_a_slot_that_cannot_be_used_is_passed_over(void **state)
+{
+    char *path = path_join(data, "journal/1");
+    slot_t s;
 
     (void)state;
     make(data, "");
     make(data, "journal");
     make(data, "journal/0");
     make(data, "journal/0/lock"); /* a folder in the place of a file */
-    for (size_t i = 0; i < COUNT(places); i++) {
-        char *path = path_join(data, places[i]);
+    file_write(path, "x", 1);     /* and the other way round */
+    assert_true(slot_claim(&s, data, NULL));
+    assert_int_equal(s.number, 2);
+    slot_release(&s);
+    free(path);
+}
 
-        if (i > 0) {
-            assert_int_equal(remove(path), 0);
-            if (!places[i][0])
-                path[strlen(path) - 1] = '\0';
-            file_write(path, "x", 1);
-        }
-        assert_no_slot(data, i == 0 ? "Is a directory" : "Not a directory");
-        if (i > 0)
-            assert_int_equal(remove(path), 0);
-        else
-            assert_int_equal(rmdir(path), 0);
-        free(path);
-    }
+static void test_adopting_makes_no_lock(void **state)
+{
+    char *path = path_join(data, "journal/0/lock");
+    err_t err = {.code = ERR_NONE};
+    slot_t s;
+
+    (void)state;
+    make(data, "");
+    make(data, "journal");
+    make(data, "journal/0");
+    assert_false(slot_adopt(&s, data, 0, &err));
+    assert_int_equal(err.code, ERR_NOT_FOUND);
+    assert_int_not_equal(access(path, F_OK), 0);
+    free(path);
 }
 
 static void test_a_folder_whose_parent_is_missing_is_said(void **state)
@@ -358,6 +380,8 @@ int main(void)
         slot_test(test_adopting_is_refused_while_somebody_holds_the_slot),
         slot_test(test_a_slot_is_free_when_the_process_that_held_it_is_gone),
         slot_test(test_what_is_refused_leaves_no_descriptor_open),
+        slot_test(test_a_slot_that_cannot_be_used_is_passed_over),
+        slot_test(test_adopting_makes_no_lock),
         slot_test(test_a_file_in_the_place_of_a_folder_is_said),
         slot_test(test_a_folder_whose_parent_is_missing_is_said),
         slot_test(test_a_folder_may_be_named_in_several_ways),

@@ -115,7 +115,7 @@ static void commit_batch(void *ctx, delivery_t **deliveries, size_t count)
 
 static void commit(const options_t *o, const char *conninfo)
 {
-    pg_options_t options = {.conninfo = conninfo, .statement_timeout_us = 10 * US_PER_S, .stop_fd = -1};
+    pg_options_t options = {.conninfo = conninfo, .statement_timeout_us = 10 * US_PER_S};
     err_t err = {.code = ERR_NONE};
     committing_t c = {.pg = pg_open(&options, &err)};
 

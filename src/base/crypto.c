@@ -106,6 +106,11 @@ void sha256(str_t data, uint8_t out[32])
     must(EVP_Digest(data.len ? data.base : "", data.len, out, NULL, sha256_md, NULL), "hash");
 }
 
+void sha1(str_t data, uint8_t out[20])
+{
+    must(EVP_Digest(data.len ? data.base : "", data.len, out, NULL, EVP_sha1(), NULL), "hash");
+}
+
 bool crypto_equal(const void *a, size_t a_len, const void *b, size_t b_len)
 {
     return a_len == b_len && (a_len == 0 || CRYPTO_memcmp(a, b, a_len) == 0);

@@ -19,6 +19,7 @@ void hmac_key_free(hmac_key_t *key); /* wipes; NULL is fine */
 size_t hmac_sign(const hmac_key_t *key, const str_t *parts, size_t count, uint8_t out[DIGEST_MAX_BYTES]);
 
 void sha256(str_t data, uint8_t out[32]);
+void sha1(str_t data, uint8_t out[20]); /* for a protocol that asks for it (WebSocket's handshake); proves nothing */
 bool crypto_equal(const void *a, size_t a_len, const void *b, size_t b_len); /* constant time; lengths are not secret */
 void crypto_random(void *out, size_t len);
 void crypto_wipe(void *p, size_t len);

@@ -6,6 +6,7 @@
 #include "command.h"
 #include "http/http.h"
 #include "ingest/backlog.h"
+#include "media/stream.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -25,6 +26,7 @@ typedef struct app {
     journal_t *journal;
     backlog_t *backlog;
     ingest_t *ingest;
+    media_t *media;
     http_server_t *http;
 } app_t;
 
@@ -40,6 +42,17 @@ static void readiness(void *ctx, http_readiness_t *out)
     out->ready = store.up || journal.up;
     (void)snprintf(out->database, sizeof(out->database), "%s", store.up ? "" : store.reason);
     (void)snprintf(out->journal, sizeof(out->journal), "%s", journal.up ? "" : journal.reason);
+}
+
+static websocket_t *open_stream(void *ctx, const http_stream_t *stream)
+{
+    const stream_origin_t origin = {.port = stream->port,
+                                    .provider = stream->provider,
+                                    .route = stream->route,
+                                    .admission = *stream->admission,
+                                    .request_id = stream->request_id};
+
+    return stream_open(((app_t *)ctx)->media, stream->sock, &origin);
 }
 
 /* ---- start ---- */
@@ -88,7 +101,11 @@ static void open_journal(app_t *app)
 
 static bool start(app_t *app, err_t *err)
 {
-    http_options_t http = {.config = app->config, .readiness = readiness, .readiness_ctx = app};
+    http_options_t http = {.config = app->config,
+                           .readiness = readiness,
+                           .readiness_ctx = app,
+                           .open_stream = open_stream,
+                           .open_stream_ctx = app};
 
     metric_set(metrics_series(METRIC_BUILD_INFO, "version=\"" HOOKLINE_VERSION "\""), 1);
     metric_set(metrics_series(METRIC_START_TIME, ""), clock_wall_us() / US_PER_S);
@@ -101,6 +118,7 @@ static bool start(app_t *app, err_t *err)
     if (!app->ingest)
         return false;
     say_providers(app);
+    app->media = media_new(app->config);
     http.ingest = app->ingest;
     app->http = http_start(&http, err);
     return app->http != NULL;
@@ -143,6 +161,7 @@ static void release(app_t *app, int64_t deadline_us)
     backlog_free(app->backlog);
     journal_close(app->journal);
     http_free(app->http);
+    media_free(app->media);
     ingest_free(app->ingest);
     journal_free(app->journal);
     store_free(app->store);

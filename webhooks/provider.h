@@ -36,7 +36,8 @@ typedef struct hook_request {
     const header_t *headers;
     size_t n_headers;
     bool is_get;        /* parameters are in the query, and there is no body */
-    str_t path_secret;  /* on a route with ROUTE_SECRET: the segment after its path, raw; absent where there is none */
+    str_t path_secret;  /* on a route with ROUTE_SECRET or ROUTE_STREAM: the segment after its path, raw; absent where
+                           there is none */
     str_t body;         /* raw bytes */
     const form_t *form; /* the parameters of a form, or of a GET's query; else NULL */
     /* Where the sender may have thought it was sending, best first: scheme://host[:port][/prefix], no final slash. The
@@ -59,6 +60,8 @@ typedef enum {
                           in logs. Without it, or with a wrong one, the request is the route's all the same, and verify
                           refuses it */
     ROUTE_BROWSER = 2, /* a browser may send: OPTIONS is answered (CORS), every answer may be read by any page */
+    ROUTE_STREAM = 4,  /* a GET opens a WebSocket here, once `admit` lets it in; the path may go on with one segment, a
+                          ticket, which is masked in logs. What is then heard are deliveries of this route */
 } route_trait_t;
 
 typedef struct hook_route {
@@ -67,6 +70,13 @@ typedef struct hook_route {
     int bodies;       /* body_kind_t, or-ed: what is accepted; 415 for others */
     int traits;       /* route_trait_t, or-ed */
 } hook_route_t;
+
+/* Who may stream what, on a route with ROUTE_STREAM. */
+#define HOOK_ID_BYTES 64
+typedef struct hook_admission {
+    char call_id[HOOK_ID_BYTES + 1]; /* the one call that the proof is good for; "": any */
+    char account[HOOK_ID_BYTES + 1]; /* the account whose proof it was; "": any */
+} hook_admission_t;
 
 typedef struct hook_reply {
     int status;
@@ -105,6 +115,10 @@ typedef struct provider {
     /* ERR_NO_SIGNATURE, ERR_SIGNATURE or ERR_STALE; the detail says what was tried, for our log only. scratch: an arena
      * for the duration of the call. */
     bool (*verify)(const void *keys, const hook_request_t *r, arena_t *scratch, err_t *err);
+
+    /* For routes with ROUTE_STREAM: whether this WebSocket may be opened. As verify; out is all zero before. NULL: the
+     * provider has no such route. */
+    bool (*admit)(const void *keys, const hook_request_t *r, arena_t *scratch, hook_admission_t *out, err_t *err);
 
     const char *const *redact; /* patterns of json_redact_key, NULL-terminated */
     /* Headers that say something of a form's delivery which its parameters do not (lower case, NULL-terminated): they

@@ -22,6 +22,7 @@
     X(ERR_TOO_SLOW, 408, "request_timeout", "the request did not arrive in time")                                      \
     X(ERR_TOO_LARGE, 413, "too_large", "the body is too large")                                                        \
     X(ERR_MEDIA_TYPE, 415, "media_type", "this content type is not accepted here")                                     \
+    X(ERR_UPGRADE, 426, "upgrade_required", "a WebSocket of version 13 is opened here, and nothing else")              \
     X(ERR_INTERNAL, 500, "internal", "something went wrong here; try again")                                           \
     X(ERR_BUSY, 503, "queue_full", "too much at once; try again")                                                      \
     X(ERR_STORE_DOWN, 503, "database_down", "the database cannot be reached; try again")                               \

@@ -42,6 +42,18 @@
     X(METRIC_JOURNAL_ASIDE, "hookline_journal_aside_total", COUNTER,                                                   \
       "Segments set aside: something in them could not be read or stored")                                             \
     X(METRIC_JOURNAL_SECONDS, "hookline_journal_seconds", HISTOGRAM, "From writing a group of deliveries to its sync") \
+    X(METRIC_LOST, "hookline_deliveries_lost_total", COUNTER,                                                          \
+      "Deliveries heard on streams that neither PostgreSQL nor the journal took")                                      \
+    X(METRIC_STREAMS, "hookline_media_streams", GAUGE, "Open media streams")                                           \
+    X(METRIC_STREAMS_TOTAL, "hookline_media_streams_total", COUNTER, "Media streams opened")                           \
+    X(METRIC_FRAMES, "hookline_media_frames_total", COUNTER, "Frames of audio received")                               \
+    X(METRIC_AUDIO, "hookline_media_audio_bytes_total", COUNTER, "Audio received, decoded")                            \
+    X(METRIC_MISSING, "hookline_media_missing_total", COUNTER,                                                         \
+      "Messages of streams that were skipped, by their numbers")                                                       \
+    X(METRIC_OUT_OF_ORDER, "hookline_media_out_of_order_total", COUNTER,                                               \
+      "Messages of streams that came late or twice")                                                                   \
+    X(METRIC_DROPPED, "hookline_media_dropped_total", COUNTER, "Messages of streams that were not used, by reason")    \
+    X(METRIC_CLOSES, "hookline_media_closes_total", COUNTER, "Media streams closed, by code and by whom")              \
     X(METRIC_LOG_DROPPED, "hookline_log_lines_dropped_total", COUNTER, "Log lines that did not fit the buffer")
 
 #define METRIC_ENUM(id, name, kind, help) id,

@@ -119,6 +119,32 @@ static void begin_lingering(conn_t *c)
     h2o_socket_read_start(c->sock, on_linger_readable);
 }
 
+/* ---- a WebSocket ---- */
+
+static void on_stream_ending(void *owner, bool unread)
+{
+    conn_t *c = owner;
+
+    c->stream = NULL;
+    enter(c, CONN_ENDING, clock_mono_us());
+    if (unread)
+        conn_linger(c);
+}
+
+void conn_become_stream(conn_t *c, websocket_t *stream)
+{
+    enter(c, CONN_STREAM, clock_mono_us());
+    c->stream = stream;
+    websocket_watch(stream, on_stream_ending, c);
+}
+
+void conn_end_streams(loop_t *l)
+{
+    for (conn_t *c = l->conns; c; c = c->next)
+        if (c->stream)
+            websocket_close(c->stream, WEBSOCKET_GOING_AWAY, "the server is stopping");
+}
+
 /* ---- opening and closing ---- */
 
 static void on_close(void *data)
@@ -233,7 +259,14 @@ static void check_deadlines(conn_t *c, int64_t now_us)
         if (age_us >= limits->request_us)
             cut(c, CUT_REQUEST);
         break;
+    case CONN_STREAM:  /* swept beside this */
     case CONN_SERVING: /* ingest has its own deadline, and writing has the one above */
+        break;
+    case CONN_ENDING:
+        if (age_us >= LINGER_US && !c->cut) {
+            c->cut = true; /* all was said, so this is none to be counted */
+            shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
+        }
         break;
     case CONN_LINGERING:
         if (age_us >= LINGER_US)
@@ -275,6 +308,7 @@ static void bound_memory(loop_t *l, size_t held)
 void conn_sweep(loop_t *l, int64_t now_us)
 {
     bool stopping = atomic_load(&l->server->stopping);
+    websocket_t *stream;
     size_t held = 0;
 
     for (conn_t *c = l->conns, *next; c; c = next) {
@@ -286,7 +320,10 @@ void conn_sweep(loop_t *l, int64_t now_us)
             if (stopping)
                 close_if_idle(c, now_us);
         }
-        check_deadlines(c, now_us);
+        stream = c->stream;
+        check_deadlines(c, now_us); /* c may be gone, but not while it is a stream */
+        if (stream)
+            websocket_sweep(stream, now_us); /* and now it may */
     }
     metric_add(l->server->input_gauge, (int64_t)held - (int64_t)l->input_shown);
     l->input_shown = held;

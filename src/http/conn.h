@@ -13,6 +13,8 @@ typedef enum {
     CONN_IDLE,      /* no byte of a request yet */
     CONN_READING,   /* some bytes of one */
     CONN_SERVING,   /* h2o has read one: until its answer is written */
+    CONN_STREAM,    /* it is a WebSocket now: stream has its deadlines */
+    CONN_ENDING,    /* the WebSocket is over, and the socket about to close: TLS waits for the client's farewell */
     CONN_LINGERING, /* h2o is done with it: see linger */
 } conn_state_t;
 
@@ -27,6 +29,7 @@ struct conn {
     const void *handshake;  /* what sock->data is until the handshake is over */
     SSL_CTX *tls;           /* a reference of ours: h2o takes its own only at the first byte. NULL: clear text */
     int linger_fd;          /* a duplicate that outlives h2o's close; -1: none */
+    websocket_t *stream;    /* in CONN_STREAM */
     bool served;            /* at least one request */
     bool cut;
     bool half_closed; /* reading is shut: see close_if_idle */
@@ -45,6 +48,9 @@ void conn_end_watch(conn_t *c);
 /* Keeps the descriptor open after h2o's close, and swallows for a while what the client still sends: closing with
  * unread bytes would reset the connection, and the client might never see why it was refused. */
 void conn_linger(conn_t *c);
+/* h2o has nothing to do with it any more. */
+void conn_become_stream(conn_t *c, websocket_t *stream);
+void conn_end_streams(loop_t *l); /* politely: 1001 */
 void conn_sweep(loop_t *l, int64_t now_us);
 void conn_cut_all(loop_t *l);
 

@@ -76,7 +76,15 @@ static void on_answer(void *ctx, const ingest_answer_t *answer)
         respond(r, &(response_t){.status = answer->status, .content_type = answer->content_type, .body = answer->body});
 }
 
-static void take_in(request_t *r, const fields_t *fields, const head_t *head)
+static void take_in(request_t *r, const hook_request_t *hook, str_t content_type)
+{
+    r->wait = ingest_take(r->conn->loop->port, r->route->provider, r->route->hook, hook, content_type,
+                          (str_t){r->id, r->id_len}, on_answer, r);
+    if (r->wait)
+        conn_keep_watched(r->conn);
+}
+
+static void hand_over(request_t *r, const fields_t *fields, const head_t *head)
 {
     conn_t *c = r->conn;
     const http_server_t *s = c->loop->server;
@@ -96,13 +104,21 @@ static void take_in(request_t *r, const fields_t *fields, const head_t *head)
 
     _Static_assert(PEER_MAX_ORIGINS <= HOOK_MAX_ORIGINS, "origins must fit a hook_request_t");
     hook.n_origins = peer_origins(str_from(s->public_url), &names, &room, hook.origins);
-    r->wait = ingest_take(c->loop->port, r->route->provider, r->route->hook, &hook, fields->content_type,
-                          (str_t){r->id, r->id_len}, on_answer, r);
-    if (r->wait)
-        conn_keep_watched(c);
+    if (r->route->hook->traits & ROUTE_STREAM)
+        upgrade_take(r, &hook, fields, head);
+    else
+        take_in(r, &hook, fields->content_type);
 }
 
 /* ---- from h2o, and back to it ---- */
+
+static bool takes_method(const request_t *r)
+{
+    const hook_route_t *hook = r->route->hook;
+
+    return (method_is(r, STR("POST")) && !(hook->traits & ROUTE_STREAM)) ||
+           (method_is(r, STR("GET")) && hook->bodies & BODY_QUERY);
+}
 
 static void dispatch(request_t *r, const fields_t *fields, const head_t *head)
 {
@@ -117,8 +133,8 @@ static void dispatch(request_t *r, const fields_t *fields, const head_t *head)
             respond_error(r, ERR_METHOD);
         return;
     case ROUTE_AUTH_PROVIDER:
-        if (method_is(r, STR("POST")) || (method_is(r, STR("GET")) && route->hook->bodies & BODY_QUERY))
-            take_in(r, fields, head);
+        if (takes_method(r))
+            hand_over(r, fields, head);
         else if (!ingest_provider_is_on(s->ingest, route->provider))
             respond_error(r, ERR_PROVIDER_OFF);
         else if (method_is(r, STR("OPTIONS")) && route->hook->traits & ROUTE_BROWSER)

@@ -6,6 +6,7 @@
 #define HOOKLINE_HTTP_HTTP_H
 
 #include "ingest/ingest.h"
+#include "net/websocket.h"
 
 typedef struct http_server http_server_t;
 
@@ -16,11 +17,24 @@ typedef struct http_readiness {
     char journal[400];
 } http_readiness_t;
 
+/* A WebSocket that has been let in on a provider's route (ROUTE_STREAM), its 101 written. */
+typedef struct http_stream {
+    struct st_h2o_socket_t *sock; /* handed over: see websocket_serve */
+    ingest_port_t *port;          /* of the loop that it lives on */
+    const provider_t *provider;
+    const hook_route_t *route;
+    const hook_admission_t *admission;
+    str_t request_id;
+} http_stream_t;
+
 typedef struct http_options {
     const config_t *config;
     ingest_t *ingest;
     void (*readiness)(void *ctx, http_readiness_t *out);
     void *readiness_ctx;
+    /* On the loop's thread, which then sweeps it, and closes it with 1001 when it is time to stop. */
+    websocket_t *(*open_stream)(void *ctx, const http_stream_t *stream);
+    void *open_stream_ctx;
 } http_options_t;
 
 /* Binds, starts the loop threads, and begins to accept. Says on the log where it listens. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define TICK_NS       (100 * 1000 * 1000)
+#define STREAM_END_US US_PER_S /* before the stop's deadline: for streams to end, and their ends to be committed */
 #define STOP_GRACE_US (US_PER_S / 4) /* after the stop's deadline: for the answers that it caused */
 
 void loop_ring(loop_t *l)
@@ -76,6 +77,15 @@ static void stop_late(loop_t *l, int64_t now_us)
         l->finished = true;
 }
 
+/* They have nearly all of the time until the deadline: a call should not be torn down for our sake. */
+static void end_streams(loop_t *l, int64_t now_us)
+{
+    if (l->streams_ended || now_us < atomic_load(&l->server->stop_deadline_us) - STREAM_END_US)
+        return;
+    l->streams_ended = true;
+    conn_end_streams(l);
+}
+
 static void stop_if_done(loop_t *l, int64_t now_us)
 {
     http_server_t *s = l->server;
@@ -88,6 +98,7 @@ static void stop_if_done(loop_t *l, int64_t now_us)
         for (size_t i = 1; i < s->n_loops; i++)
             loop_ring(s->loops[i]);
     }
+    end_streams(l, now_us);
     if (atomic_load(&s->listeners_closed) && is_empty(l)) { /* before that, one more might be handed over */
         l->clean = !l->expired;
         l->finished = true;

@@ -2,6 +2,7 @@
 #ifndef HOOKLINE_HTTP_REQUEST_H
 #define HOOKLINE_HTTP_REQUEST_H
 
+#include "http/head.h"
 #include "http/server.h"
 
 #define REQUEST_ID_BYTES 64
@@ -40,6 +41,7 @@ typedef struct response {
     str_t body;         /* copied */
     const char *allow;  /* NULL: no Allow */
     bool retry;         /* Retry-After: 1 */
+    bool upgrade;       /* says what could be opened here */
     bool preflight;     /* says what a browser may send (CORS) */
 } response_t;
 
@@ -53,6 +55,10 @@ void respond_error(request_t *r, err_code_t code);
 str_t response_error_body(const request_t *r, err_code_t code, char out[512]);
 const char *response_reason(int status);
 void response_add_fields(request_t *r, const response_t *what); /* those that every answer has */
+void response_add_upgrade(request_t *r, str_t accept);          /* those of a 101 */
+
+/* upgrade.c: a GET of a route with ROUTE_STREAM: a WebSocket, or why not */
+void upgrade_take(request_t *r, const hook_request_t *hook, const fields_t *fields, const head_t *head);
 
 /* health.c */
 void serve_livez(request_t *r);

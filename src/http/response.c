@@ -7,6 +7,8 @@
 const char *response_reason(int status)
 {
     switch (status) {
+    case 101:
+        return "Switching Protocols";
     case 200:
         return "OK";
     case 201:
@@ -35,6 +37,8 @@ const char *response_reason(int status)
         return "Expectation Failed";
     case 422:
         return "Unprocessable Content";
+    case 426:
+        return "Upgrade Required";
     case 429:
         return "Too Many Requests";
     case 500:
@@ -68,11 +72,16 @@ static void add_cors_fields(h2o_req_t *req, bool preflight)
     add_named(req, "access-control-max-age", STR("600"));
 }
 
+static void add_request_id(request_t *r)
+{
+    add_named(r->h2o, "x-request-id", (str_t){r->id, r->id_len});
+}
+
 void response_add_fields(request_t *r, const response_t *what)
 {
     h2o_req_t *req = r->h2o;
 
-    h2o_vector_reserve(&req->pool, &req->res.headers, 9);
+    h2o_vector_reserve(&req->pool, &req->res.headers, 12);
     if (what->content_type.len)
         add_field(req, H2O_TOKEN_CONTENT_TYPE, what->content_type);
     add_field(req, H2O_TOKEN_CACHE_CONTROL, STR("no-store"));
@@ -80,10 +89,21 @@ void response_add_fields(request_t *r, const response_t *what)
         add_field(req, H2O_TOKEN_ALLOW, str_from(what->allow));
     if (r->route->hook && r->route->hook->traits & ROUTE_BROWSER)
         add_cors_fields(req, what->preflight);
+    if (what->upgrade) { /* RFC 9110 section 15.5.22, RFC 6455 section 4.4 */
+        add_field(req, H2O_TOKEN_UPGRADE, STR("websocket"));
+        add_field(req, H2O_TOKEN_CONNECTION, STR("upgrade"));
+        add_named(req, "sec-websocket-version", STR("13"));
+    }
     if (what->retry)
         add_field(req, H2O_TOKEN_RETRY_AFTER, STR("1"));
-    h2o_add_header_by_str(&req->pool, &req->res.headers, "x-request-id", sizeof("x-request-id") - 1, 0, NULL, r->id,
-                          r->id_len);
+    add_request_id(r);
+}
+
+void response_add_upgrade(request_t *r, str_t accept)
+{
+    add_field(r->h2o, H2O_TOKEN_UPGRADE, STR("websocket")); /* h2o adds Connection by itself */
+    add_named(r->h2o, "sec-websocket-accept", accept);
+    add_request_id(r);
 }
 
 void respond(request_t *r, const response_t *what)
@@ -132,5 +152,6 @@ void respond_error(request_t *r, err_code_t code)
                              .content_type = STR("application/json"),
                              .body = response_error_body(r, code, body),
                              .allow = status == 405 ? r->route->allow : NULL,
+                             .upgrade = status == 426,
                              .retry = status == 503});
 }

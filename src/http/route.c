@@ -17,7 +17,7 @@ static const route_t OWN_ROWS[] = {
 };
 
 /* What we answer; a status that is not here is counted as "other". */
-static const int STATUSES[] = {200, 204, 400, 401, 403, 404, 405, 408, 413, 415, 417, 422, 429, 500, 503};
+static const int STATUSES[] = {101, 200, 204, 400, 401, 403, 404, 405, 408, 413, 415, 417, 422, 426, 429, 500, 503};
 #define STATUS_SLOTS (COUNT(STATUSES) + 1)
 
 typedef struct counters {
@@ -32,6 +32,8 @@ struct routes {
 
 static const char *methods_of(const hook_route_t *hook)
 {
+    if (hook->traits & ROUTE_STREAM)
+        return "GET";
     if (hook->traits & ROUTE_BROWSER)
         return "POST, OPTIONS";
     return hook->bodies & BODY_QUERY ? "GET, POST" : "POST";

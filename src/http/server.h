@@ -5,6 +5,7 @@
  * loop.c    one event loop and its thread: doorbell, tick, end
  * conn.c    one connection: its deadlines, and how it ends
  * handler.c one request: from h2o to its route and back
+ * upgrade.c one that becomes a WebSocket
  *
  * Everything of a loop (its sockets, connections, ingest port) is made and used in the loop's own thread: h2o keeps
  * free lists per thread. What is shared is atomic, immutable after start, or under a lock that is named here. */
@@ -60,6 +61,8 @@ struct http_server {
     ingest_t *ingest;
     void (*readiness)(void *ctx, http_readiness_t *out);
     void *readiness_ctx;
+    websocket_t *(*open_stream)(void *ctx, const http_stream_t *stream);
+    void *open_stream_ctx;
 
     limits_t limits;
     proxies_t *proxies;
@@ -117,8 +120,9 @@ struct loop {
     int tick_fd;
     h2o_socket_t *watched[2];
     bool owns_listeners;
-    bool expired; /* the stop's deadline has passed, and what waited was answered */
-    bool clean;   /* all was done before it */
+    bool streams_ended; /* the streams have been told to go */
+    bool expired;       /* the stop's deadline has passed, and what waited was answered */
+    bool clean;         /* all was done before it */
     bool finished;
     loop_t *next_retired;
 };

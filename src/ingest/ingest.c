@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t index_of(const provider_t *provider)
+size_t port_index_of(const provider_t *provider)
 {
     size_t i = 0;
 
@@ -51,7 +51,7 @@ bool ingest_reload(ingest_t *in, const config_t *config, err_t *err)
 
 bool ingest_provider_is_on(const ingest_t *in, const provider_t *p)
 {
-    bool on = keyring_hold(in->keys, index_of(p)) != NULL;
+    bool on = keyring_hold(in->keys, port_index_of(p)) != NULL;
 
     keyring_release(in->keys);
     return on;
@@ -118,10 +118,8 @@ static void add_headers(form_t *form, const provider_t *provider, const hook_req
 }
 
 /* tried: what verify explained; absent while that is off. */
-static void refuse(ingest_t *in, size_t index, const err_t *err, str_t tried, str_t request_id, ingest_answer_fn answer,
-                   void *ctx)
+static void note_refusal(ingest_t *in, size_t index, const err_t *err, str_t tried, str_t request_id)
 {
-    ingest_answer_t a = port_refusal(err->code);
     int64_t held;
 
     tally_refusal(&in->tallies[index], err->code);
@@ -129,10 +127,18 @@ static void refuse(ingest_t *in, size_t index, const err_t *err, str_t tried, st
         LOG(LOG_WARN, "delivery refused", log_cstr("provider", PROVIDERS[index]->name),
             log_cstr("reason", err_metric(err->code)), log_cstr("detail", err->detail), log_cstr("hint", err->hint),
             log_str("tried", tried), log_str("request_id", request_id), log_int("not_logged", held));
+}
+
+static void refuse(ingest_t *in, size_t index, const err_t *err, str_t tried, str_t request_id, ingest_answer_fn answer,
+                   void *ctx)
+{
+    ingest_answer_t a = port_refusal(err->code);
+
+    note_refusal(in, index, err, tried, request_id);
     answer(ctx, &a);
 }
 
-static void note_dead_letter(ingest_t *in, size_t index, const delivery_t *d, str_t request_id)
+void port_note_dead_letter(ingest_t *in, size_t index, const delivery_t *d, str_t request_id)
 {
     int64_t held;
 
@@ -146,7 +152,7 @@ ingest_wait_t *ingest_take(ingest_port_t *port, const provider_t *provider, cons
                            void *ctx)
 {
     ingest_t *in = port_ingest(port);
-    size_t index = index_of(provider);
+    size_t index = port_index_of(provider);
     hook_request_t r = *request;
     delivery_t *d = delivery_new(4096 + 3 * (r.body.len < 65536 ? r.body.len : 65536));
     ingest_wait_t *wait = NULL;
@@ -170,7 +176,7 @@ ingest_wait_t *ingest_take(ingest_port_t *port, const provider_t *provider, cons
         add_headers(&form, provider, &r, d->arena);
     understand(d, provider, r.body, r.form);
     if (d->error.base)
-        note_dead_letter(in, index, d, request_id);
+        port_note_dead_letter(in, index, d, request_id);
     if (d->unstored) {
         ingest_answer_t a = port_acknowledgement(provider, d);
 
@@ -184,4 +190,33 @@ ingest_wait_t *ingest_take(ingest_port_t *port, const provider_t *provider, cons
     if (!wait)
         delivery_free(d);
     return wait;
+}
+
+/* ---- a WebSocket ---- */
+
+err_code_t ingest_admit(ingest_port_t *port, const provider_t *provider, const hook_route_t *route,
+                        const hook_request_t *request, str_t request_id, hook_admission_t *out)
+{
+    ingest_t *in = port_ingest(port);
+    size_t index = port_index_of(provider);
+    const void *keys = keyring_hold(in->keys, index);
+    hook_request_t r = *request;
+    arena_t *scratch = arena_new(1024);
+    err_t err = {.code = ERR_NONE};
+    buf_t tried = BUF_EMPTY;
+    bool admitted = false;
+
+    *out = (hook_admission_t){.call_id = ""};
+    r.explain = in->explains ? &tried : NULL;
+    r.path_secret = route_secret(route, r.target);
+    if (keys)
+        admitted = provider->admit(keys, &r, scratch, out, &err);
+    else
+        err_set(&err, ERR_PROVIDER_OFF, "%s is off: no secret is set", provider->title);
+    keyring_release(in->keys);
+    if (!admitted)
+        note_refusal(in, index, &err, buf_str(&tried), request_id);
+    buf_clear(&tried);
+    arena_free(scratch);
+    return admitted ? ERR_NONE : err.code;
 }

@@ -33,7 +33,7 @@ ingest_port_t *ingest_port_new(ingest_t *in, void (*wake)(void *ctx), void *ctx)
 void ingest_port_free(ingest_port_t *port);                    /* when ingest_port_pending is 0 */
 void ingest_port_drain(ingest_port_t *port);                   /* answers what is durable */
 void ingest_port_expire(ingest_port_t *port, int64_t mono_us); /* to the journal, or answers 503, where it is time */
-size_t ingest_port_pending(const ingest_port_t *port);         /* deliveries that are not back yet */
+size_t ingest_port_pending(const ingest_port_t *port);         /* deliveries that are not back, or to be tried again */
 
 typedef struct ingest_answer {
     int status;
@@ -51,5 +51,16 @@ ingest_wait_t *ingest_take(ingest_port_t *port, const provider_t *provider, cons
                            const hook_request_t *request, str_t content_type, str_t request_id, ingest_answer_fn answer,
                            void *ctx);
 void ingest_forget(ingest_wait_t *wait); /* the client is gone: still stored, never answered */
+
+/* Whether a WebSocket may be opened on a route with ROUTE_STREAM. ERR_NONE, and who is let in; else why not, which is
+ * counted and logged like a delivery refused. */
+err_code_t ingest_admit(ingest_port_t *port, const provider_t *provider, const hook_route_t *route,
+                        const hook_request_t *request, str_t request_id, hook_admission_t *out);
+
+/* Takes in what no request waits for (what is heard on a stream): JSON that we made, copied, and kept until it is
+ * durable. The store and the journal take it by the same rules; what neither takes is tried again every second, as
+ * nobody sends it once more. Only what does not fit the bound of those, or is still left when the process ends, is
+ * lost: that is counted and logged. */
+void ingest_give(ingest_port_t *port, const provider_t *provider, const hook_route_t *route, way_t way, str_t payload);
 
 #endif

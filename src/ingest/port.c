@@ -34,6 +34,7 @@ struct ingest_port {
     void (*wake)(void *ctx);
     void *wake_ctx;
     size_t pending;
+    gifts_t gifts;
     struct {
         ingest_wait_t *oldest, *newest;
     } lists[2]; /* who waits for the store, and who for the journal */
@@ -50,12 +51,17 @@ static ingest_wait_t *wait_of(journal_ticket_t *t)
 
 size_t ingest_port_pending(const ingest_port_t *port)
 {
-    return port->pending;
+    return port->pending + port->gifts.count;
 }
 
 ingest_t *port_ingest(const ingest_port_t *port)
 {
     return port->in;
+}
+
+gifts_t *port_gifts(ingest_port_t *port)
+{
+    return &port->gifts;
 }
 
 /* ---- coming back: from the store's and the journal's threads to the loop's ---- */
@@ -305,6 +311,7 @@ void ingest_port_expire(ingest_port_t *port, int64_t mono_us)
     while ((w = port->lists[WAIT_STORE].oldest) && mono_us - w->since_us >= deadline_us)
         if (!to_journal(w, NULL, NULL))
             refuse(w, ERR_COMMIT_TIMEOUT); /* the store may commit it all the same */
+    gifts_retry(port, mono_us);
 }
 
 ingest_port_t *ingest_port_new(ingest_t *in, void (*wake)(void *ctx), void *ctx)

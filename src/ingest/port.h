@@ -1,7 +1,8 @@
 /* port.h – the inside of ingest: what its files share. Nobody outside src/ingest includes this.
  *
  * ingest.c  from a request to a delivery: verify, understand
- * port.c    from a delivery to an answer: who waits, for the store or for the journal, and until when */
+ * port.c    from a delivery to an answer: who waits, for the store or for the journal, and until when
+ * give.c    what nobody waits for: it is tried again instead of refused */
 #ifndef HOOKLINE_INGEST_PORT_H
 #define HOOKLINE_INGEST_PORT_H
 
@@ -26,5 +27,16 @@ ingest_answer_t port_acknowledgement(const provider_t *provider, delivery_t *d);
 ingest_wait_t *port_submit(ingest_port_t *port, size_t provider_index, delivery_t *d, ingest_answer_fn answer,
                            void *ctx, err_t *err);
 ingest_t *port_ingest(const ingest_port_t *port);
+size_t port_index_of(const provider_t *provider);
+void port_note_dead_letter(ingest_t *in, size_t index, const delivery_t *d, str_t request_id);
+
+/* give.c: what ingest_give has taken and the store and the journal have not, oldest first. */
+typedef struct gift gift_t;
+typedef struct gifts {
+    gift_t *oldest, *newest;
+    size_t count, bytes;
+} gifts_t;
+gifts_t *port_gifts(ingest_port_t *port);
+void gifts_retry(ingest_port_t *port, int64_t mono_us); /* INT64_MAX: for the last time */
 
 #endif

@@ -24,7 +24,7 @@ static bool is_path_of(const hook_route_t *route, str_t path)
 
     if (str_eq(path, known))
         return true;
-    return route->traits & ROUTE_SECRET && str_starts(path, known) && path.base[known.len] == '/' &&
+    return route->traits & (ROUTE_SECRET | ROUTE_STREAM) && str_starts(path, known) && path.base[known.len] == '/' &&
            str_find(route_secret(route, path), '/') == SIZE_MAX;
 }
 

@@ -4,8 +4,8 @@
 
 #include "provider.h"
 
-/* path: without the query; exact, or with one segment more where the route has ROUTE_SECRET. NULL: no provider has it.
- */
+/* path: without the query; exact, or with one segment more where the route has ROUTE_SECRET or ROUTE_STREAM. NULL: no
+ * provider has it. */
 const hook_route_t *route_find(str_t path, const provider_t **provider);
 
 /* Of a raw request target: the segment after the route's path, and what follows the "?"; absent where there is none. */

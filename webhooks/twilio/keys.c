@@ -97,6 +97,12 @@ static void drop_empty(twilio_keys_t *k)
     k->count = kept;
 }
 
+static void make_ticket_keys(twilio_account_t *account)
+{
+    for (size_t i = 0; i < account->tokens.count; i++)
+        account->ticket_keys[i] = stream_token_key(account->tokens.items[i].text);
+}
+
 void *twilio_keys_new(const setting_source_t *from, err_t *err)
 {
     twilio_keys_t *k = mem_zalloc(sizeof(*k));
@@ -105,6 +111,8 @@ void *twilio_keys_new(const setting_source_t *from, err_t *err)
                 read_pairs(k, setting_get(from, "TWILIO_ACCOUNTS"), err);
 
     drop_empty(k);
+    for (size_t i = 0; i < k->count; i++)
+        make_ticket_keys(&k->accounts[i]);
     if (read && k->count)
         return k;
     twilio_keys_free(k);
@@ -118,6 +126,8 @@ void twilio_keys_free(void *keys)
     if (!k)
         return;
     for (size_t i = 0; i < k->count; i++) {
+        for (size_t j = 0; j < k->accounts[i].tokens.count; j++)
+            hmac_key_free(k->accounts[i].ticket_keys[j]);
         secrets_clear(&k->accounts[i].tokens);
         free(k->accounts[i].sid);
     }

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-typedef enum { ANY_ROUTE, WHERE_TWIML_IS_FETCHED } place_t;
+typedef enum { ANY_ROUTE, WHERE_TWIML_IS_FETCHED, ON_A_STREAM } place_t;
 typedef enum { ANSWER_EMPTY, ANSWER_TWIML } answer_t;
 
 typedef struct row {
@@ -29,6 +29,8 @@ static void intelligence(twilio_request_t *r);
 
 static const row_t ROWS[] = {
     /* place, parameter, type, kind, object, state, answer, understand */
+    {ON_A_STREAM, TWILIO_STREAM_EVENT, NULL, "stream", TWILIO_STREAM_SID, TWILIO_STREAM_EVENT, ANSWER_EMPTY,
+     twilio_heard},
     {ANY_ROUTE, TWILIO_CALLBACK_SOURCE, CALL_PROGRESS, "call", TWILIO_CALL_SID, TWILIO_CALL_STATUS, ANSWER_EMPTY,
      twilio_call},
     {ANY_ROUTE, TWILIO_TRANSCRIPTION_EVENT, NULL, "transcription", TWILIO_TRANSCRIPTION_SID, TWILIO_TRANSCRIPTION_EVENT,
@@ -84,21 +86,33 @@ static void read_parameters(twilio_request_t *r)
     }
 }
 
-/* The path of a route that TwiML is fetched from; absent for the other. */
+/* The path of a route that TwiML is fetched from; absent for the others. */
 static str_t twiml_path(const delivery_t *d)
 {
     for (size_t i = 0; i < TWILIO_ROUTE_COUNT; i++)
-        if (strcmp(d->route, TWILIO_ROUTES[i].name) == 0 && strcmp(d->route, TWILIO_ROUTE_EVENTS) != 0)
+        if (strcmp(d->route, TWILIO_ROUTES[i].name) == 0 && strcmp(d->route, TWILIO_ROUTE_EVENTS) != 0 &&
+            strcmp(d->route, TWILIO_ROUTE_STREAM) != 0)
             return str_from(TWILIO_ROUTES[i].path);
     return STR_NONE;
 }
 
+static bool is_place(place_t place, const delivery_t *d)
+{
+    switch (place) {
+    case WHERE_TWIML_IS_FETCHED:
+        return !str_is_empty(twiml_path(d));
+    case ON_A_STREAM:
+        return strcmp(d->route, TWILIO_ROUTE_STREAM) == 0;
+    case ANY_ROUTE:
+        break;
+    }
+    return true;
+}
+
 static const row_t *find_row(const twilio_request_t *r)
 {
-    bool fetched = !str_is_empty(twiml_path(r->d));
-
     for (size_t i = 0; i < COUNT(ROWS); i++)
-        if (r->values[ROWS[i].parameter].base && (ROWS[i].place == ANY_ROUTE || fetched))
+        if (r->values[ROWS[i].parameter].base && is_place(ROWS[i].place, r->d))
             return &ROWS[i];
     return NULL;
 }

@@ -76,6 +76,7 @@ static str_t signed_parameters(const form_t *form, arena_t *a)
 typedef struct trial {
     const twilio_keys_t *keys;
     const hook_request_t *request;
+    str_t scheme;                    /* of an upgrade: in place of the address's own; absent: that one */
     str_t account_sid;               /* of a form; absent: it names none */
     str_t parameters;                /* signed after the address */
     const twilio_account_t *account; /* whose token fits */
@@ -136,9 +137,12 @@ static bool target_fits(trial_t *t, str_t target)
     for (size_t i = 0; i < t->request->n_origins; i++) {
         size_t n = twilio_addresses(t->request->origins[i], addresses);
 
-        for (size_t j = 0; j < n; j++)
+        for (size_t j = 0; j < n; j++) {
+            if (t->scheme.len)
+                addresses[j].scheme = t->scheme;
             if (address_fits(t, &addresses[j], target))
                 return true;
+        }
     }
     return false;
 }
@@ -297,6 +301,49 @@ bool twilio_verify(const void *keys, const hook_request_t *r, arena_t *scratch, 
     if (!anything_fits(&t, scratch))
         return refuse_signature(&t, err);
     return r->form || json_is_theirs(&t, scratch, err);
+}
+
+/* ---- the upgrade to a WebSocket ---- */
+
+/* With a slash at the path's end, or without it where there is one. */
+static str_t other_slash(str_t target, arena_t *a)
+{
+    size_t path = str_find(target, '?');
+    str_t query, parts[3];
+
+    if (path == SIZE_MAX)
+        path = target.len;
+    query = str_slice(target, path, target.len);
+    if (path > 1 && target.base[path - 1] == '/')
+        return arena_printf(a, STR_FMT STR_FMT, STR_ARG(str_slice(target, 0, path - 1)), STR_ARG(query));
+    parts[0] = str_slice(target, 0, path);
+    parts[1] = STR("/");
+    parts[2] = query;
+    return arena_concat(a, parts, COUNT(parts));
+}
+
+/* The URL of <Stream> is all that is signed. What Twilio's pages say is that a slash may have to be added
+ * (twilio.com/docs/usage/security, read 2026-11-21); that the scheme is wss, reports and its own libraries do
+ * (twilio-agent-connect-python src/tac/server/signature_validation.py, twilio-aspnet issue 162). */
+bool twilio_verify_upgrade(const void *keys, const hook_request_t *r, arena_t *scratch,
+                           const twilio_account_t **account, err_t *err)
+{
+    const str_t schemes[] = {STR("wss://"), STR_NONE}, targets[] = {r->target, other_slash(r->target, scratch)};
+    trial_t t = {.keys = keys, .request = r};
+
+    if (!read_signature(r, t.given, err))
+        return false;
+    t.tokens = count_tokens(&t);
+    for (size_t i = 0; i < COUNT(schemes); i++) {
+        t.scheme = schemes[i];
+        for (size_t j = 0; j < COUNT(targets); j++) {
+            if (target_fits(&t, targets[j])) {
+                *account = t.account;
+                return true;
+            }
+        }
+    }
+    return refuse_signature(&t, err);
 }
 
 str_t twilio_query(body_kind_t kind, str_t body, arena_t *a)

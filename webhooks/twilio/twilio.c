@@ -9,6 +9,7 @@ const hook_route_t TWILIO_ROUTES[TWILIO_ROUTE_COUNT] = {
     {TWILIO_ROUTE_EVENTS, "/webhooks/twilio", BODY_FORM | BODY_JSON | BODY_QUERY, 0},
     {"voice", "/webhooks/twilio/voice", BODY_FORM | BODY_QUERY, 0},
     {"media-stream-twiml", "/media-stream-twiml", BODY_FORM | BODY_QUERY, 0},
+    {TWILIO_ROUTE_STREAM, "/media-stream", BODY_QUERY, ROUTE_STREAM},
 };
 
 /* CallToken lets its holder place calls in the caller's name, <Pay> gives a token that charges a card, and a SIP call
@@ -48,6 +49,7 @@ const provider_t provider_twilio = {
     .routes = TWILIO_ROUTES,
     .n_routes = TWILIO_ROUTE_COUNT,
     .verify = twilio_verify,
+    .admit = twilio_admit,
     .redact = REDACT,
     .keep_headers = KEEP_HEADERS,
     .normalise = twilio_normalise,

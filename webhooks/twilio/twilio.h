@@ -5,10 +5,13 @@
 #include "provider.h"
 #include "secret.h"
 
+#include "base/stream_token.h"
+
 /* keys.c: the auth tokens of the accounts that are let in */
 typedef struct twilio_account {
     char *sid; /* "": any account */
     secrets_t tokens;
+    hmac_key_t *ticket_keys[SECRETS_MAX]; /* one made of each token: see stream_token.h */
 } twilio_account_t;
 
 typedef struct twilio_keys {
@@ -40,6 +43,9 @@ bool twilio_verify(const void *keys, const hook_request_t *r, arena_t *scratch, 
 size_t twilio_sign(const void *keys, str_t url, body_kind_t kind, str_t body, int64_t now_us, arena_t *a,
                    header_t *headers);
 str_t twilio_query(body_kind_t kind, str_t body, arena_t *a);
+/* The upgrade to a WebSocket; account: whose token fits. */
+bool twilio_verify_upgrade(const void *keys, const hook_request_t *r, arena_t *scratch,
+                           const twilio_account_t **account, err_t *err);
 
 /* The parameters that are looked at, of some seventy: read in one walk. */
 #define TWILIO_PARAMETERS(X)                                                                                           \
@@ -118,12 +124,16 @@ str_t twilio_hash(const twilio_request_t *r);                 /* of all paramete
 void twilio_call(twilio_request_t *r);           /* call.c: what any message says of its call; sets r->call */
 void twilio_answered(twilio_request_t *r);       /* call.c: answering machine detection */
 void twilio_stream(twilio_request_t *r);         /* call.c: a media stream */
+void twilio_heard(twilio_request_t *r);          /* stream.c: the same, by our own ears */
 void twilio_relay(twilio_request_t *r);          /* call.c: a session of ConversationRelay */
 void twilio_dial(twilio_request_t *r);           /* dial.c: the leg that a <Dial> made */
 void twilio_recording_text(twilio_request_t *r); /* recording.c: the transcription of a recording */
 void twilio_transcription(twilio_request_t *r);  /* transcription.c: transcription in real time */
 void twilio_gather(twilio_request_t *r);         /* gather.c: what a caller said or keyed in */
 void twilio_gather_partial(twilio_request_t *r); /* gather.c: what it may become */
+
+/* stream.c: what is heard on a media stream */
+bool twilio_admit(const void *keys, const hook_request_t *r, arena_t *scratch, hook_admission_t *out, err_t *err);
 
 /* call.c: a status by its word, of r's call or of another leg. at_us: when it was reached; seconds: of the whole call,
  * as text; both may be unknown. */
@@ -141,9 +151,10 @@ typedef struct twilio_entry {
 str_t twilio_object(arena_t *a, const twilio_entry_t *entries, size_t count);
 
 /* twilio.c */
-#define TWILIO_ROUTE_COUNT 3
+#define TWILIO_ROUTE_COUNT 4
 extern const hook_route_t TWILIO_ROUTES[TWILIO_ROUTE_COUNT];
-#define TWILIO_ROUTE_EVENTS "events" /* where everything is reported; from all the others TwiML is fetched */
+#define TWILIO_ROUTE_EVENTS "events"       /* where everything is reported */
+#define TWILIO_ROUTE_STREAM "media-stream" /* where media streams come in; from all the others TwiML is fetched */
 
 /* samples.c */
 #define TWILIO_SAMPLE_COUNT 17

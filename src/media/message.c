@@ -1,0 +1,188 @@
+#include "media/message.h"
+
+#include <string.h>
+
+/* ---- base64 ---- */
+
+static bool is_base64_digit(char c)
+{
+    static const bool DIGITS[256] = {
+        ['+'] = true, ['/'] = true, ['0'] = true, ['1'] = true, ['2'] = true, ['3'] = true, ['4'] = true, ['5'] = true,
+        ['6'] = true, ['7'] = true, ['8'] = true, ['9'] = true, ['A'] = true, ['B'] = true, ['C'] = true, ['D'] = true,
+        ['E'] = true, ['F'] = true, ['G'] = true, ['H'] = true, ['I'] = true, ['J'] = true, ['K'] = true, ['L'] = true,
+        ['M'] = true, ['N'] = true, ['O'] = true, ['P'] = true, ['Q'] = true, ['R'] = true, ['S'] = true, ['T'] = true,
+        ['U'] = true, ['V'] = true, ['W'] = true, ['X'] = true, ['Y'] = true, ['Z'] = true, ['a'] = true, ['b'] = true,
+        ['c'] = true, ['d'] = true, ['e'] = true, ['f'] = true, ['g'] = true, ['h'] = true, ['i'] = true, ['j'] = true,
+        ['k'] = true, ['l'] = true, ['m'] = true, ['n'] = true, ['o'] = true, ['p'] = true, ['q'] = true, ['r'] = true,
+        ['s'] = true, ['t'] = true, ['u'] = true, ['v'] = true, ['w'] = true, ['x'] = true, ['y'] = true, ['z'] = true,
+    };
+
+    return DIGITS[(unsigned char)c];
+}
+
+size_t message_decoded(str_t base64)
+{
+    size_t digits = base64.len;
+
+    if (base64.len % 4)
+        return SIZE_MAX;
+    while (digits && base64.len - digits < 2 && base64.base[digits - 1] == '=')
+        digits--;
+    for (size_t i = 0; i < digits; i++)
+        if (!is_base64_digit(base64.base[i]))
+            return SIZE_MAX;
+    return base64.len / 4 * 3 - (base64.len - digits);
+}
+
+/* ---- by hand ---- */
+
+/* Takes a literal off the text. */
+static bool take(str_t *text, str_t literal)
+{
+    if (text->len < literal.len || memcmp(text->base, literal.base, literal.len) != 0)
+        return false;
+    text->base += literal.len;
+    text->len -= literal.len;
+    return true;
+}
+
+/* Takes what stands before the next quote, and the quote. */
+static bool take_string(str_t *text, str_t *out)
+{
+    const char *quote = text->len ? memchr(text->base, '"', text->len) : NULL;
+
+    if (!quote)
+        return false;
+    *out = (str_t){text->base, (size_t)(quote - text->base)};
+    text->base = quote + 1;
+    text->len -= out->len + 1;
+    return true;
+}
+
+#define MOST_DIGITS 15 /* what a double holds: cJSON must read the same number */
+
+/* A whole number as Twilio writes one: no sign, no leading zero. */
+static bool read_number(str_t s, int64_t *out)
+{
+    int64_t n = 0;
+
+    if (!s.len || s.len > MOST_DIGITS || (s.base[0] == '0' && s.len > 1))
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.base[i] < '0' || s.base[i] > '9')
+            return false;
+        n = n * 10 + (s.base[i] - '0');
+    }
+    *out = n;
+    return true;
+}
+
+static bool take_number(str_t *text, int64_t *out)
+{
+    str_t digits;
+
+    return take_string(text, &digits) && read_number(digits, out);
+}
+
+/* Nothing that JSON would write in another way. */
+static bool is_plain(str_t s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.base[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'))
+            return false;
+    }
+    return s.len > 0;
+}
+
+bool message_scan(str_t text, message_t *out)
+{
+    int64_t chunk;
+
+    *out = (message_t){.kind = MESSAGE_MEDIA};
+    return take(&text, STR("{\"event\":\"media\",\"sequenceNumber\":\"")) && take_number(&text, &out->sequence) &&
+           take(&text, STR(",\"media\":{\"track\":\"")) && take_string(&text, &out->track) && is_plain(out->track) &&
+           take(&text, STR(",\"chunk\":\"")) && take_number(&text, &chunk) && take(&text, STR(",\"timestamp\":\"")) &&
+           take_number(&text, &out->timestamp) && take(&text, STR(",\"payload\":\"")) &&
+           take_string(&text, &out->payload) && out->payload.len > 0 &&
+           (out->bytes = message_decoded(out->payload)) != SIZE_MAX && take(&text, STR("},\"streamSid\":\"")) &&
+           take_string(&text, &out->stream_sid) && is_plain(out->stream_sid) && take(&text, STR("}")) && text.len == 0;
+}
+
+/* ---- by cJSON ---- */
+
+static const struct {
+    const char *word;
+    message_kind_t kind;
+} KINDS[] = {
+    {"connected", MESSAGE_CONNECTED}, {"start", MESSAGE_START}, {"media", MESSAGE_MEDIA},
+    {"dtmf", MESSAGE_DTMF},           {"mark", MESSAGE_MARK},   {"stop", MESSAGE_STOP},
+};
+
+static int64_t number_at(const cJSON *root, const char *path)
+{
+    int64_t n;
+
+    return json_int(root, path, &n) && n >= 0 ? n : MESSAGE_NO_NUMBER;
+}
+
+static void read_kind(const cJSON *root, message_t *out)
+{
+    str_t word = json_str(root, "event");
+
+    for (size_t i = 0; i < COUNT(KINDS); i++)
+        if (str_eq(word, str_from(KINDS[i].word)))
+            out->kind = KINDS[i].kind;
+}
+
+/* Twilio says "digit" as a string; a number is taken too. */
+static str_t read_digit(arena_t *a, const cJSON *root)
+{
+    const cJSON *digit = json_at(root, "dtmf.digit");
+
+    return cJSON_IsNumber(digit) ? json_print(a, digit) : json_str(root, "dtmf.digit");
+}
+
+static void read_body(arena_t *a, const cJSON *root, message_t *out)
+{
+    switch (out->kind) {
+    case MESSAGE_START:
+        out->start = json_at(root, "start");
+        if (!str_is_empty(json_str(root, "start.streamSid")))
+            out->stream_sid = json_str(root, "start.streamSid");
+        break;
+    case MESSAGE_MEDIA:
+        out->track = json_str(root, "media.track");
+        out->timestamp = number_at(root, "media.timestamp");
+        out->payload = json_str(root, "media.payload");
+        out->bytes = out->payload.len ? message_decoded(out->payload) : SIZE_MAX;
+        break;
+    case MESSAGE_DTMF:
+        out->track = json_str(root, "dtmf.track");
+        out->digit = read_digit(a, root);
+        break;
+    case MESSAGE_OTHER:
+    case MESSAGE_CONNECTED:
+    case MESSAGE_MARK:
+    case MESSAGE_STOP:
+        break;
+    }
+}
+
+bool message_parse(arena_t *a, str_t text, message_t *out, err_t *err)
+{
+    const cJSON *root;
+    str_t safe;
+
+    *out = (message_t){.kind = MESSAGE_OTHER, .timestamp = MESSAGE_NO_NUMBER};
+    if (!json_clean(a, text, (json_redact_t){NULL}, &safe, err) || !(root = json_parse(a, safe, err)))
+        return false;
+    if (!cJSON_IsObject(root))
+        return err_set(err, ERR_UNPARSABLE, "a stream's message must be a JSON object");
+    out->sequence = number_at(root, "sequenceNumber");
+    out->stream_sid = json_str(root, "streamSid");
+    read_kind(root, out);
+    read_body(a, root, out);
+    return true;
+}

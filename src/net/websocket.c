@@ -1,0 +1,354 @@
+#include "net/websocket.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <h2o.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wslay/wslay.h>
+
+#define KEEP_BYTES    8192  /* of a buffer that grew, what is kept for the next message */
+#define MOST_AT_ONCE  65536 /* in one write */
+#define PONGS_BYTES   65536 /* beside max_queued: answers to pings, which nobody else bounds */
+#define CONTROL_BYTES 125
+#define QUEUED_BYTES  64 /* what a queued message takes beside its own bytes, at least */
+
+struct websocket {
+    h2o_socket_t *sock;
+    wslay_event_context_ptr wslay;
+    const websocket_limits_t *limits;
+    const websocket_events_t *events;
+    void *ctx;
+    void (*ending)(void *owner, bool unread);
+    void *owner;
+
+    buf_t message; /* what has come of the one that is being received */
+    bool in_text;  /* the frame that is being received is part of a message, not a ping or the like */
+    buf_t out;     /* what is being written */
+    bool writing;
+    bool reading; /* wslay is, and calls back: what is queued meanwhile is written afterwards */
+
+    bool closing; /* our close frame is queued, or theirs has come */
+    bool by_us;
+    int code;
+    const char *why;
+    bool broken; /* the connection is gone */
+
+    int64_t heard_us; /* the last frame's, or its part's */
+    int64_t pinged_us;
+    int64_t closing_us; /* since when it is being closed; 0: it is not */
+    int64_t later_us;   /* websocket_close_after's; 0: none */
+    int later_code;
+    const char *later_why;
+};
+
+/* ---- closing ---- */
+
+static void begin_close(websocket_t *ws, int code, const char *why, bool by_us)
+{
+    if (ws->closing)
+        return;
+    ws->closing = true;
+    ws->by_us = by_us;
+    ws->code = code;
+    ws->why = why;
+    ws->closing_us = clock_mono_us();
+}
+
+/* What we find fault with: nothing more is read. Also called while wslay is reading. */
+static void fail(websocket_t *ws, int code, const char *why)
+{
+    if (ws->closing)
+        return;
+    begin_close(ws, code, why, true);
+    (void)wslay_event_queue_close(ws->wslay, (uint16_t)code, (const uint8_t *)why, strlen(why));
+    wslay_event_shutdown_read(ws->wslay);
+}
+
+/* wslay has queued a close of its own, for a fault that it has found, or as the answer to theirs. */
+static void notice_close(websocket_t *ws)
+{
+    if (ws->closing)
+        return;
+    if (wslay_event_get_close_received(ws->wslay)) {
+        begin_close(ws, wslay_event_get_status_code_received(ws->wslay), "", false);
+        if (!ws->code)
+            ws->code = WEBSOCKET_NO_CODE;
+    } else if (!wslay_event_get_read_enabled(ws->wslay)) {
+        begin_close(ws, 0, "", true); /* which it was shows when it is sent: see name_fault */
+    }
+}
+
+static void name_fault(websocket_t *ws)
+{
+    if (!ws->closing || ws->code || !wslay_event_get_close_sent(ws->wslay))
+        return;
+    ws->code = wslay_event_get_status_code_sent(ws->wslay);
+    ws->why = ws->code == WEBSOCKET_INVALID   ? "not UTF-8"
+              : ws->code == WEBSOCKET_TOO_BIG ? "message too big"
+                                              : "protocol error";
+}
+
+/* Both close frames have passed, or there is no hope of it. */
+static bool is_over(const websocket_t *ws)
+{
+    return ws->broken || (!ws->writing && !wslay_event_want_read(ws->wslay) && !wslay_event_want_write(ws->wslay));
+}
+
+static void end(websocket_t *ws)
+{
+    bool polite = wslay_event_get_close_received(ws->wslay) && wslay_event_get_close_sent(ws->wslay);
+    websocket_end_t said = {.code = ws->closing && ws->code ? ws->code : WEBSOCKET_DROPPED,
+                            .by_us = ws->closing && ws->by_us,
+                            .why = ws->closing ? ws->why : ""};
+
+    ws->events->closed(ws->ctx, &said);
+    if (ws->ending)
+        ws->ending(ws->owner, !ws->broken && !polite);
+    h2o_socket_close(ws->sock);
+    wslay_event_context_free(ws->wslay);
+    buf_clear(&ws->message);
+    buf_clear(&ws->out);
+    free(ws);
+}
+
+/* ---- writing ---- */
+
+static ssize_t on_send(wslay_event_context_ptr wslay, const uint8_t *data, size_t len, int flags, void *ctx)
+{
+    websocket_t *ws = ctx;
+
+    (void)flags;
+    if (ws->out.len >= MOST_AT_ONCE) {
+        wslay_event_set_error(wslay, WSLAY_ERR_WOULDBLOCK);
+        return -1;
+    }
+    buf_append(&ws->out, data, len);
+    return (ssize_t)len;
+}
+
+static void on_written(h2o_socket_t *sock, const char *err);
+
+/* One write for all that is queued; while it is under way, more gathers. */
+static void flush(websocket_t *ws)
+{
+    h2o_iovec_t all;
+
+    if (ws->writing || ws->reading || ws->broken)
+        return;
+    if (ws->out.cap > KEEP_BYTES)
+        buf_clear(&ws->out);
+    ws->out.len = 0;
+    if (wslay_event_want_write(ws->wslay) && wslay_event_send(ws->wslay) != 0)
+        ws->broken = true;
+    name_fault(ws);
+    if (!ws->out.len)
+        return;
+    all = h2o_iovec_init(ws->out.base, ws->out.len);
+    ws->writing = true;
+    h2o_socket_write(ws->sock, &all, 1, on_written);
+}
+
+/* The last act of every event of the loop: ws may be gone after it. */
+static void settle(websocket_t *ws)
+{
+    notice_close(ws);
+    flush(ws);
+    if (is_over(ws))
+        end(ws);
+}
+
+static void on_written(h2o_socket_t *sock, const char *err)
+{
+    websocket_t *ws = sock->data;
+
+    ws->writing = false;
+    if (err)
+        ws->broken = true;
+    settle(ws);
+}
+
+static size_t waiting_bytes(const websocket_t *ws)
+{
+    return wslay_event_get_queued_msg_length(ws->wslay) + QUEUED_BYTES * wslay_event_get_queued_msg_count(ws->wslay) +
+           (ws->writing ? ws->out.len : 0);
+}
+
+/* ---- reading ---- */
+
+static ssize_t on_recv(wslay_event_context_ptr wslay, uint8_t *out, size_t len, int flags, void *ctx)
+{
+    websocket_t *ws = ctx;
+    h2o_buffer_t *input = ws->sock->input;
+    size_t n = input->size < len ? input->size : len;
+
+    (void)flags;
+    if (!n) {
+        wslay_event_set_error(wslay, WSLAY_ERR_WOULDBLOCK);
+        return -1;
+    }
+    memcpy(out, input->bytes, n);
+    h2o_buffer_consume(&ws->sock->input, n);
+    return (ssize_t)n;
+}
+
+static void on_frame_start(wslay_event_context_ptr wslay, const struct wslay_event_on_frame_recv_start_arg *arg,
+                           void *ctx)
+{
+    websocket_t *ws = ctx;
+
+    (void)wslay;
+    ws->in_text = !wslay_is_ctrl_frame(arg->opcode);
+    if (arg->opcode == WSLAY_BINARY_FRAME)
+        fail(ws, WEBSOCKET_UNSUPPORTED, "text only");
+    else if (ws->in_text && arg->payload_length > ws->limits->max_message - ws->message.len)
+        fail(ws, WEBSOCKET_TOO_BIG, "message too big"); /* wslay looks at each frame by itself, in this mode */
+}
+
+static void on_frame_chunk(wslay_event_context_ptr wslay, const struct wslay_event_on_frame_recv_chunk_arg *arg,
+                           void *ctx)
+{
+    websocket_t *ws = ctx;
+
+    (void)wslay;
+    if (ws->in_text && !ws->closing)
+        buf_append(&ws->message, arg->data, arg->data_length);
+}
+
+/* The other side's answer to our close, and its pings, are wslay's business. */
+static void on_message(wslay_event_context_ptr wslay, const struct wslay_event_on_msg_recv_arg *arg, void *ctx)
+{
+    websocket_t *ws = ctx;
+
+    (void)wslay;
+    if (wslay_is_ctrl_frame(arg->opcode))
+        return;
+    if (!ws->closing)
+        ws->events->message(ws->ctx, ws->message.len ? buf_str(&ws->message) : STR(""));
+    if (ws->message.cap > KEEP_BYTES)
+        buf_clear(&ws->message);
+    ws->message.len = 0;
+}
+
+static void take_in(websocket_t *ws)
+{
+    if (wslay_event_want_read(ws->wslay)) {
+        ws->heard_us = clock_mono_us();
+        ws->reading = true;
+        if (wslay_event_recv(ws->wslay) != 0)
+            ws->broken = true;
+        ws->reading = false;
+    }
+    if (!wslay_event_want_read(ws->wslay))
+        h2o_buffer_consume(&ws->sock->input, ws->sock->input->size); /* nobody will look at it */
+    if (waiting_bytes(ws) > ws->limits->max_queued + PONGS_BYTES) {
+        fail(ws, WEBSOCKET_POLICY, "too slow"); /* it pings, and does not read our answers */
+        ws->broken = true;
+    }
+}
+
+static void on_readable(h2o_socket_t *sock, const char *err)
+{
+    websocket_t *ws = sock->data;
+
+    if (sock->input->size)
+        take_in(ws);
+    if (err)
+        ws->broken = true;
+    settle(ws);
+}
+
+/* ---- deadlines ---- */
+
+static void ping(websocket_t *ws, int64_t now_us)
+{
+    const struct wslay_event_msg message = {.opcode = WSLAY_PING};
+
+    ws->pinged_us = now_us;
+    (void)wslay_event_queue_msg(ws->wslay, &message);
+}
+
+void websocket_sweep(websocket_t *ws, int64_t now_us)
+{
+    if (ws->sock->input->size) /* it came with the handshake, too early: nothing else tells of it */
+        take_in(ws);
+    if (ws->closing) {
+        if (now_us - ws->closing_us >= ws->limits->close_us)
+            ws->broken = true;
+    } else if (ws->later_us && now_us >= ws->later_us) {
+        websocket_close(ws, ws->later_code, ws->later_why);
+    } else if (now_us - ws->heard_us >= ws->limits->idle_us) {
+        websocket_close(ws, WEBSOCKET_GOING_AWAY, "silent for too long");
+    } else if (now_us - ws->pinged_us >= ws->limits->ping_us) {
+        ping(ws, now_us);
+    }
+    settle(ws);
+}
+
+/* ---- for its owner ---- */
+
+bool websocket_send(websocket_t *ws, str_t text)
+{
+    const struct wslay_event_msg message = {
+        .opcode = WSLAY_TEXT_FRAME, .msg = (const uint8_t *)text.base, .msg_length = text.len};
+
+    if (ws->closing || ws->broken || waiting_bytes(ws) + text.len > ws->limits->max_queued ||
+        wslay_event_queue_msg(ws->wslay, &message) != 0)
+        return false;
+    flush(ws);
+    return true;
+}
+
+/* The other side's answer is still read, and so is what it had sent before. */
+void websocket_close(websocket_t *ws, int code, const char *why)
+{
+    if (ws->closing)
+        return;
+    begin_close(ws, code, why, true);
+    (void)wslay_event_queue_close(ws->wslay, (uint16_t)code, (const uint8_t *)why, strlen(why));
+    flush(ws);
+}
+
+void websocket_close_after(websocket_t *ws, int code, const char *why, int64_t delay_us)
+{
+    ws->later_us = clock_mono_us() + delay_us;
+    ws->later_code = code;
+    ws->later_why = why;
+}
+
+void websocket_watch(websocket_t *ws, void (*ending)(void *owner, bool unread), void *owner)
+{
+    ws->ending = ending;
+    ws->owner = owner;
+}
+
+/* ---- beginning ---- */
+
+static const struct wslay_event_callbacks CALLBACKS = {
+    .recv_callback = on_recv,
+    .send_callback = on_send,
+    .on_frame_recv_start_callback = on_frame_start,
+    .on_frame_recv_chunk_callback = on_frame_chunk,
+    .on_msg_recv_callback = on_message,
+};
+
+websocket_t *websocket_serve(h2o_socket_t *sock, const websocket_limits_t *limits, const websocket_events_t *events,
+                             void *ctx)
+{
+    websocket_t *ws = mem_zalloc(sizeof(*ws));
+
+    ws->sock = sock;
+    ws->limits = limits;
+    ws->events = events;
+    ws->ctx = ctx;
+    ws->why = "";
+    ws->heard_us = ws->pinged_us = clock_mono_us();
+    if (wslay_event_context_server_init(&ws->wslay, &CALLBACKS, ws) != 0)
+        abort();                                       /* no memory */
+    wslay_event_config_set_no_buffering(ws->wslay, 1); /* it would take memory for every frame: we keep one buffer */
+    wslay_event_config_set_max_recv_msg_length(ws->wslay, limits->max_message + CONTROL_BYTES);
+    sock->data = ws;
+    h2o_socket_read_start(sock, on_readable);
+    return ws;
+}

@@ -1,0 +1,79 @@
+/* stream.c – media streams: who may open one, and what is heard on it.
+ *
+ * Source: twilio.com/docs/voice/media-streams and …/media-streams/websocket-messages, read 2026-11-21. The upgrade is
+ * signed like a request without parameters; it has no time and names no call, so whoever caught it once could open
+ * another. A ticket at the end of the address has both.
+ *
+ * What is heard comes from src/media, as JSON in the words of <Stream>'s status callback, so that the stream that we
+ * take and the one that Twilio reports are one: its begin is the same event, by the same name. Its end here is what we
+ * counted, which Twilio does not tell, and is an event of its own. */
+#include "twilio/twilio.h"
+
+#include <stdio.h>
+
+static void let_in(hook_admission_t *out, str_t call_id, const twilio_account_t *account)
+{
+    (void)snprintf(out->call_id, sizeof(out->call_id), STR_FMT, STR_ARG(call_id));
+    (void)snprintf(out->account, sizeof(out->account), "%s", account->sid);
+}
+
+/* Of all tokens that are good at this moment. */
+static const twilio_account_t *maker_of(const twilio_keys_t *k, const stream_token_t *ticket)
+{
+    for (size_t i = 0; i < k->count; i++)
+        for (size_t j = 0; j < k->accounts[i].tokens.count; j++)
+            if (stream_token_fits(ticket, k->accounts[i].ticket_keys[j]))
+                return &k->accounts[i];
+    return NULL;
+}
+
+static bool ticket_is_good(const twilio_keys_t *k, const hook_request_t *r, hook_admission_t *out, err_t *err)
+{
+    const twilio_account_t *maker;
+    stream_token_t ticket;
+
+    if (!stream_token_read(r->path_secret, &ticket, err))
+        return false;
+    maker = maker_of(k, &ticket);
+    if (!maker)
+        return err_set(err, ERR_SIGNATURE, "the stream's ticket was made with none of the tokens that are set");
+    if (!stream_token_lives(&ticket, r->now_us, err))
+        return false;
+    let_in(out, ticket.call_id, maker);
+    return true;
+}
+
+bool twilio_admit(const void *keys, const hook_request_t *r, arena_t *scratch, hook_admission_t *out, err_t *err)
+{
+    const twilio_account_t *signer = NULL;
+    err_t why = {.code = ERR_NONE};
+
+    if (!str_is_empty(r->path_secret)) {
+        if (ticket_is_good(keys, r, out, &why))
+            return true;
+        hook_explain(r, "ticket: %s", why.detail);
+    }
+    if (twilio_verify_upgrade(keys, r, scratch, &signer, err)) {
+        let_in(out, STR(""), signer);
+        return true;
+    }
+    if (why.code != ERR_NONE && err->code == ERR_NO_SIGNATURE)
+        *err = why; /* a ticket was all the proof that came */
+    return false;
+}
+
+/* A key pressed: its name is its number in the stream. */
+static str_t digit_key(const twilio_request_t *r)
+{
+    str_t number = r->values[TWILIO_SEQUENCE_NUMBER];
+
+    return arena_printf(r->d->arena, "stream:" STR_FMT ":dtmf:" STR_FMT, STR_ARG(r->values[TWILIO_STREAM_SID]),
+                        STR_ARG(str_is_empty(number) ? twilio_hash(r) : number));
+}
+
+void twilio_heard(twilio_request_t *r)
+{
+    twilio_stream(r);
+    if (str_eq(r->values[TWILIO_STREAM_EVENT], STR("dtmf")))
+        r->d->event_key = digit_key(r);
+}

@@ -12,7 +12,9 @@
 #define MOST_AT_ONCE  65536 /* in one write */
 #define PONGS_BYTES   65536 /* beside max_queued: answers to pings, which nobody else bounds */
 #define CONTROL_BYTES 125
-#define QUEUED_BYTES  64 /* what a queued message takes beside its own bytes, at least */
+
+#define PROTOCOL_ERROR "protocol error"
+#define QUEUED_BYTES   64 /* what a queued message takes beside its own bytes, at least */
 
 struct websocket {
     h2o_socket_t *sock;
@@ -33,6 +35,7 @@ struct websocket {
     bool by_us;
     int code;
     const char *why;
+    bool fault;  /* it broke the rules of framing: see on_send */
     bool broken; /* the connection is gone */
 
     int64_t heard_us; /* the last frame's, or its part's */
@@ -87,7 +90,7 @@ static void name_fault(websocket_t *ws)
     ws->code = wslay_event_get_status_code_sent(ws->wslay);
     ws->why = ws->code == WEBSOCKET_INVALID   ? "not UTF-8"
               : ws->code == WEBSOCKET_TOO_BIG ? "message too big"
-                                              : "protocol error";
+                                              : PROTOCOL_ERROR;
 }
 
 /* Both close frames have passed, or there is no hope of it. */
@@ -115,16 +118,31 @@ static void end(websocket_t *ws)
 
 /* ---- writing ---- */
 
+#define CLOSE_BYTE 0x88 /* FIN, and the opcode of a close frame */
+
+/* Of some faults wslay says nothing in its close frame, whose code may be left out: this one says it. */
+static void write_fault(websocket_t *ws)
+{
+    const uint8_t head[] = {CLOSE_BYTE, (uint8_t)(2 + strlen(ws->why)), (uint8_t)(ws->code >> 8), (uint8_t)ws->code};
+
+    buf_append(&ws->out, head, sizeof(head));
+    buf_add(&ws->out, str_from(ws->why));
+}
+
 static ssize_t on_send(wslay_event_context_ptr wslay, const uint8_t *data, size_t len, int flags, void *ctx)
 {
     websocket_t *ws = ctx;
+    bool is_empty_close = len == 2 && data[0] == CLOSE_BYTE && data[1] == 0;
 
     (void)flags;
     if (ws->out.len >= MOST_AT_ONCE) {
         wslay_event_set_error(wslay, WSLAY_ERR_WOULDBLOCK);
         return -1;
     }
-    buf_append(&ws->out, data, len);
+    if (ws->fault && is_empty_close)
+        write_fault(ws);
+    else
+        buf_append(&ws->out, data, len);
     return (ssize_t)len;
 }
 
@@ -200,7 +218,9 @@ static void on_frame_start(wslay_event_context_ptr wslay, const struct wslay_eve
 
     (void)wslay;
     ws->in_text = !wslay_is_ctrl_frame(arg->opcode);
-    if (arg->opcode == WSLAY_BINARY_FRAME)
+    if (arg->opcode == WSLAY_CONNECTION_CLOSE && arg->payload_length == 1)
+        fail(ws, WEBSOCKET_PROTOCOL, PROTOCOL_ERROR); /* half a code: wslay takes it for none */
+    else if (arg->opcode == WSLAY_BINARY_FRAME)
         fail(ws, WEBSOCKET_UNSUPPORTED, "text only");
     else if (ws->in_text && arg->payload_length > ws->limits->max_message - ws->message.len)
         fail(ws, WEBSOCKET_TOO_BIG, "message too big"); /* wslay looks at each frame by itself, in this mode */
@@ -236,8 +256,10 @@ static void take_in(websocket_t *ws)
     if (wslay_event_want_read(ws->wslay)) {
         ws->heard_us = clock_mono_us();
         ws->reading = true;
-        if (wslay_event_recv(ws->wslay) != 0)
-            ws->broken = true;
+        if (wslay_event_recv(ws->wslay) != 0) { /* our callbacks do not fail, so it is what came */
+            begin_close(ws, WEBSOCKET_PROTOCOL, PROTOCOL_ERROR, true);
+            ws->fault = true;
+        }
         ws->reading = false;
     }
     if (!wslay_event_want_read(ws->wslay))

@@ -320,8 +320,9 @@ describe('agent', () => {
 
 test('no secret is in any log line, nor in a metric', async () => {
     // An operator's slips: they go nowhere, and are not written down either.
-    for (const slip of ['/WEBHOOKS/beyond-presence/', '/x/webhooks/beyond-presence/', '/beyond-presence/a/', '/media-stream/', '/'])
+    for (const slip of ['/WEBHOOKS/beyond-presence/', '/x/webhooks/beyond-presence/', '/beyond-presence/a/', '/'])
         assert.equal((await get(hookline.url, slip + NEW)).status, 404);
+    assert.equal((await get(hookline.url, `/media-stream/${NEW}`)).status, 426); // which is a path with a ticket
     const {body: metrics} = await get(hookline.url, '/metrics');
     const requests = hookline.logs().filter((entry) => entry.provider === 'beyond_presence' && entry.msg === 'request');
     assert.ok(requests.length > 10);

@@ -84,15 +84,27 @@ typedef struct trial {
     size_t addresses, tokens; /* tried; tokens at each address */
 } trial_t;
 
-/* The query is left out: it may hold telephone numbers. */
-static void explain(const trial_t *t, const twilio_address_t *at, str_t target, const twilio_account_t *account,
-                    size_t token, bool fits)
+/* What may be logged of a target: not the query, which may hold telephone numbers, and not a ticket. */
+static str_t plain_path(const hook_request_t *r, str_t target)
 {
     str_t path = str_slice(target, 0, str_find(target, '?'));
 
+    if (str_is_empty(r->path_secret))
+        return path;
+    return str_slice(path, 0, (size_t)(r->path_secret.base - r->target.base));
+}
+
+static void explain(const trial_t *t, const twilio_address_t *at, str_t target, const twilio_account_t *account,
+                    size_t token, bool fits)
+{
+    str_t path = plain_path(t->request, target);
+
     hook_explain(t->request, "URL " STR_FMT "%s" STR_FMT STR_FMT STR_FMT STR_FMT "%s%s with token %zu of %zu of %s: %s",
                  STR_ARG(at->scheme), str_is_empty(at->user) ? "" : "[name:password]@", STR_ARG(at->host),
-                 STR_ARG(at->port), STR_ARG(at->prefix), STR_ARG(path), path.len < target.len ? "?…" : "",
+                 STR_ARG(at->port), STR_ARG(at->prefix), STR_ARG(path),
+                 path.len == target.len                  ? ""
+                 : str_is_empty(t->request->path_secret) ? "?…"
+                                                         : "…",
                  target.base == t->request->target.base ? "" : " (' @ : unescaped)", token + 1, account->tokens.count,
                  account->sid[0] ? account->sid : "any account", fits ? "yes" : "no");
 }
@@ -256,7 +268,7 @@ static bool json_is_theirs(const trial_t *t, arena_t *scratch, err_t *err)
 static bool refuse_signature(const trial_t *t, err_t *err)
 {
     const hook_request_t *r = t->request;
-    str_t path = str_slice(r->target, 0, str_find(r->target, '?'));
+    str_t path = plain_path(r, r->target);
     twilio_address_t first[TWILIO_ADDRESS_MAX];
 
     twilio_addresses(r->origins[0], first);

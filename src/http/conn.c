@@ -121,6 +121,8 @@ static void begin_lingering(conn_t *c)
 
 /* ---- a WebSocket ---- */
 
+#define STOPPING "the server is stopping"
+
 static void on_stream_ending(void *owner, bool unread)
 {
     conn_t *c = owner;
@@ -136,13 +138,15 @@ void conn_become_stream(conn_t *c, websocket_t *stream)
     enter(c, CONN_STREAM, clock_mono_us());
     c->stream = stream;
     websocket_watch(stream, on_stream_ending, c);
+    if (c->loop->streams_ended)
+        websocket_close(stream, WEBSOCKET_GOING_AWAY, STOPPING);
 }
 
 void conn_end_streams(loop_t *l)
 {
     for (conn_t *c = l->conns; c; c = c->next)
         if (c->stream)
-            websocket_close(c->stream, WEBSOCKET_GOING_AWAY, "the server is stopping");
+            websocket_close(c->stream, WEBSOCKET_GOING_AWAY, STOPPING);
 }
 
 /* ---- opening and closing ---- */

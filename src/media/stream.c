@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/stream_token.h"
 #include "media/message.h"
 
 #include <stdio.h>
@@ -14,7 +15,7 @@
 #define CLOSE_US      (2 * US_PER_S)
 #define AFTER_STOP_US (2 * US_PER_S) /* Twilio closes after "stop"; behind some proxies that is never heard */
 #define MOST_DIGITS   1000           /* of one stream that are stored: a call has fewer */
-#define ID_BYTES      64
+#define ID_BYTES      STREAM_TOKEN_CALL_BYTES
 
 /* Why a message was not used: the label of METRIC_DROPPED. */
 #define DROP_REASONS(X)                                                                                                \
@@ -232,16 +233,10 @@ static void on_digit(stream_t *s, const message_t *m)
     }
 }
 
-/* Twilio's ids are letters and digits: anything else is no id, and needs no escaping if it is none. */
+/* Twilio's ids are letters and digits: anything else is none, and what is kept needs no escaping. */
 static bool keep_id(char out[ID_BYTES + 1], str_t id)
 {
-    for (size_t i = 0; i < id.len; i++) {
-        char c = id.base[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')))
-            return false;
-    }
-    if (!id.len || id.len > ID_BYTES)
+    if (!stream_token_is_call(id))
         return false;
     memcpy(out, id.base, id.len);
     out[id.len] = '\0';

@@ -1,0 +1,404 @@
+/* websocket_test.c – a WebSocket over a pair of sockets, whose other end is written by hand: what is sent, in how many
+ * writes, and what happens when time passes. The clock of its deadlines is the one that the sweep is given. */
+#include "net/websocket.h"
+
+#include "base/clock.h"
+#include "unit.h"
+
+#include <fcntl.h>
+#include <h2o.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const websocket_limits_t LIMITS = {.max_message = 1000,
+                                          .max_queued = 4000,
+                                          .idle_us = 30 * US_PER_S,
+                                          .ping_us = 20 * US_PER_S,
+                                          .close_us = 2 * US_PER_S};
+
+static h2o_evloop_t *loop;
+static int peer; /* the other end; its packets are our writes */
+static websocket_t *ws;
+static struct {
+    int messages, ends;
+    char last[1001];
+    websocket_end_t end;
+    int watched; /* -1: not called; else unread */
+    int answers; /* how many messages to send from inside the callback */
+    bool closes; /* from inside the callback */
+} seen;
+
+static void on_message(void *ctx, str_t text)
+{
+    assert_ptr_equal(ctx, &seen);
+    assert_int_equal(seen.ends, 0);
+    seen.messages++;
+    memcpy(seen.last, text.base, text.len);
+    seen.last[text.len] = '\0';
+    for (int i = 0; i < seen.answers; i++)
+        assert_true(websocket_send(ws, STR("answer")));
+    if (seen.closes)
+        websocket_close(ws, WEBSOCKET_POLICY, "enough");
+}
+
+static void on_closed(void *ctx, const websocket_end_t *end)
+{
+    assert_ptr_equal(ctx, &seen);
+    assert_int_equal(seen.watched, -1);
+    seen.ends++;
+    seen.end = *end;
+}
+
+static void on_ending(void *owner, bool unread)
+{
+    assert_ptr_equal(owner, &LIMITS);
+    assert_int_equal(seen.ends, 1);
+    seen.watched = unread;
+}
+
+static const websocket_events_t EVENTS = {on_message, on_closed};
+
+static void turn(void)
+{
+    for (int i = 0; i < 5; i++)
+        (void)h2o_evloop_run(loop, 1);
+}
+
+static int set_up(void **state)
+{
+    int pair[2];
+    h2o_socket_t *sock;
+
+    (void)state;
+    memset(&seen, 0, sizeof(seen));
+    seen.watched = -1;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    peer = pair[1];
+    sock = h2o_evloop_socket_create(loop, pair[0], 0);
+    ws = websocket_serve(sock, &LIMITS, &EVENTS, &seen);
+    websocket_watch(ws, on_ending, (void *)(uintptr_t)&LIMITS);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    close(peer);
+    turn();
+    assert_int_equal(seen.ends, 1);
+    assert_int_not_equal(seen.watched, -1);
+    return 0;
+}
+
+/* A masked frame; the mask is zero, so that what it says can be read here. */
+static void say(uint8_t first, const char *payload, size_t len)
+{
+    uint8_t frame[1200] = {first, (uint8_t)(0x80 | (len < 126 ? len : 126))};
+    size_t at = 2;
+
+    if (len >= 126) {
+        frame[at++] = (uint8_t)(len >> 8);
+        frame[at++] = (uint8_t)len;
+    }
+    at += 4;
+    memcpy(frame + at, payload, len);
+    assert_int_equal(write(peer, frame, at + len), at + len);
+}
+
+static void say_text(const char *text)
+{
+    say(0x81, text, strlen(text));
+}
+
+/* The next packet; -1 when there is none, 0 at the end. */
+static ssize_t hear(uint8_t *out, size_t room)
+{
+    return read(peer, out, room);
+}
+
+static void assert_nothing_more(void)
+{
+    uint8_t packet[4096];
+
+    assert_int_equal(hear(packet, sizeof(packet)), -1);
+}
+
+static void assert_close(int code, const char *why)
+{
+    uint8_t packet[200];
+
+    assert_int_equal(hear(packet, sizeof(packet)), 4 + strlen(why));
+    assert_int_equal(packet[0], 0x88);
+    assert_int_equal(packet[1], 2 + strlen(why));
+    assert_int_equal(packet[2] << 8 | packet[3], code);
+    assert_memory_equal(packet + 4, why, strlen(why));
+}
+
+static void assert_end(int code, bool by_us, const char *why)
+{
+    assert_int_equal(seen.ends, 1);
+    assert_int_equal(seen.end.code, code);
+    assert_int_equal(seen.end.by_us, by_us);
+    assert_string_equal(seen.end.why, why);
+}
+
+static void test_messages_are_whole(void **state)
+{
+    (void)state;
+    say_text("one");
+    turn();
+    assert_int_equal(seen.messages, 1);
+    assert_string_equal(seen.last, "one");
+    say(0x01, "tw", 2);
+    say(0x80, "o", 1);
+    turn();
+    assert_int_equal(seen.messages, 2);
+    assert_string_equal(seen.last, "two");
+    say_text("");
+    turn();
+    assert_int_equal(seen.messages, 3);
+    assert_string_equal(seen.last, "");
+    assert_nothing_more();
+}
+
+static void test_what_is_queued_in_a_turn_is_one_write(void **state)
+{
+    uint8_t packet[200];
+
+    (void)state;
+    seen.answers = 3;
+    say_text("x");
+    turn();
+    assert_int_equal(hear(packet, sizeof(packet)), 3 * 8);
+    assert_int_equal(packet[0], 0x81);
+    assert_int_equal(packet[1], 6); /* not masked */
+    assert_memory_equal(packet + 2, "answer", 6);
+    assert_nothing_more();
+}
+
+static void test_outside_a_callback_it_is_written_at_once(void **state)
+{
+    uint8_t packet[200];
+
+    (void)state;
+    assert_true(websocket_send(ws, STR("now")));
+    assert_int_equal(hear(packet, sizeof(packet)), 5);
+    assert_true(websocket_send(ws, STR("with"))); /* the first one's write has not come back yet */
+    assert_true(websocket_send(ws, STR("this")));
+    assert_nothing_more();
+    turn();
+    assert_int_equal(hear(packet, sizeof(packet)), 12);
+}
+
+static void test_a_full_queue_is_said(void **state)
+{
+    static char big[500];
+    int sent = 0;
+
+    (void)state;
+    memset(big, 'x', sizeof(big));
+    while (sent < 1000 && websocket_send(ws, (str_t){big, sizeof(big)}))
+        sent++;
+    assert_true(sent >= 4 && sent <= 8); /* the first is on its way, and counts too */
+    assert_int_equal(seen.ends, 0);
+    turn();
+    assert_true(websocket_send(ws, (str_t){big, sizeof(big)})); /* there is room again */
+    assert_false(websocket_send(ws, (str_t){big, 5000}));
+    websocket_close(ws, WEBSOCKET_POLICY, "too slow");
+    assert_false(websocket_send(ws, STR("late")));
+    close(peer);
+    turn();
+    assert_end(WEBSOCKET_POLICY, true, "too slow");
+}
+
+static void test_a_close_is_answered_and_then_it_is_over(void **state)
+{
+    (void)state;
+    say(0x88, "\x03\xe8", 2);
+    turn();
+    assert_end(WEBSOCKET_NORMAL, false, "");
+    assert_int_equal(seen.watched, false);
+    assert_close(WEBSOCKET_NORMAL, "");
+}
+
+static void test_our_close_waits_for_the_answer(void **state)
+{
+    (void)state;
+    websocket_close(ws, WEBSOCKET_GOING_AWAY, "stopping");
+    websocket_close(ws, WEBSOCKET_POLICY, "no matter");
+    say_text("still on its way");
+    turn();
+    assert_close(WEBSOCKET_GOING_AWAY, "stopping");
+    assert_int_equal(seen.ends, 0);
+    assert_int_equal(seen.messages, 0);
+    say(0x88, "\x03\xe9", 2);
+    turn();
+    assert_end(WEBSOCKET_GOING_AWAY, true, "stopping");
+    assert_int_equal(seen.watched, false);
+}
+
+static void test_our_close_does_not_wait_for_ever(void **state)
+{
+    int64_t now_us;
+
+    (void)state;
+    websocket_close(ws, WEBSOCKET_GOING_AWAY, "stopping");
+    turn();
+    now_us = clock_mono_us();
+    websocket_sweep(ws, now_us + US_PER_S);
+    assert_int_equal(seen.ends, 0);
+    websocket_sweep(ws, now_us + 2 * US_PER_S);
+    assert_end(WEBSOCKET_GOING_AWAY, true, "stopping");
+}
+
+static void test_a_close_from_inside_the_callback(void **state)
+{
+    (void)state;
+    seen.closes = true;
+    say_text("one");
+    say_text("two");
+    turn();
+    assert_int_equal(seen.messages, 1);
+    assert_close(WEBSOCKET_POLICY, "enough");
+    say(0x88, "\x03\xf0", 2);
+    turn();
+    assert_end(WEBSOCKET_POLICY, true, "enough");
+}
+
+static void test_a_fault_is_told_and_then_it_is_over(void **state)
+{
+    static const struct {
+        uint8_t first;
+        const char *payload;
+        size_t len;
+        int code;
+        const char *why;
+    } FAULTS[] = {
+        {0x82, "x", 1, WEBSOCKET_UNSUPPORTED, "text only"},   {0x83, "x", 1, WEBSOCKET_PROTOCOL, NULL},
+        {0x09, "x", 1, WEBSOCKET_PROTOCOL, "protocol error"}, {0x88, "x", 1, WEBSOCKET_PROTOCOL, "protocol error"},
+        {0x81, "\xff", 1, WEBSOCKET_INVALID, NULL},
+    };
+
+    for (size_t i = 0; i < COUNT(FAULTS); i++) {
+        uint8_t packet[200];
+
+        if (i > 0) {
+            close(peer);
+            assert_int_equal(set_up(state), 0);
+        }
+        say(FAULTS[i].first, FAULTS[i].payload, FAULTS[i].len);
+        turn();
+        assert_true(hear(packet, sizeof(packet)) >= 4);
+        assert_int_equal(packet[0], 0x88);
+        assert_int_equal(packet[2] << 8 | packet[3], FAULTS[i].code);
+        if (FAULTS[i].why)
+            assert_memory_equal(packet + 4, FAULTS[i].why, strlen(FAULTS[i].why));
+        assert_int_equal(seen.ends, 1);
+        assert_int_equal(seen.end.code, FAULTS[i].code);
+        assert_true(seen.end.by_us);
+        assert_int_equal(seen.watched, FAULTS[i].first != 0x88); /* after a close frame nothing comes */
+    }
+}
+
+static void test_a_message_too_big(void **state)
+{
+    static char big[1001];
+
+    (void)state;
+    memset(big, 'x', sizeof(big));
+    say(0x81, big, 1000);
+    turn();
+    assert_int_equal(seen.messages, 1);
+    say(0x01, big, 600);
+    say(0x80, big, 401);
+    turn();
+    assert_int_equal(seen.messages, 1);
+    assert_int_equal(seen.end.code, WEBSOCKET_TOO_BIG);
+}
+
+static void test_it_pings_and_whoever_lives_is_kept(void **state)
+{
+    int64_t now_us = clock_mono_us();
+    uint8_t packet[200];
+
+    (void)state;
+    websocket_sweep(ws, now_us + 19 * US_PER_S);
+    turn();
+    assert_nothing_more();
+    websocket_sweep(ws, now_us + 20 * US_PER_S + US_PER_S / 2);
+    turn();
+    assert_int_equal(hear(packet, sizeof(packet)), 2);
+    assert_int_equal(packet[0], 0x89);
+    websocket_sweep(ws, now_us + 29 * US_PER_S);
+    turn();
+    assert_nothing_more();
+    say(0x8a, "", 0);
+    turn(); /* heard now, by the real clock */
+    websocket_sweep(ws, clock_mono_us() + 29 * US_PER_S);
+    turn();
+    assert_int_equal(seen.ends, 0);
+}
+
+static void test_silence_is_closed(void **state)
+{
+    int64_t now_us = clock_mono_us();
+
+    (void)state;
+    websocket_sweep(ws, now_us + 31 * US_PER_S);
+    assert_close(WEBSOCKET_GOING_AWAY, "silent for too long");
+    assert_int_equal(seen.ends, 0);
+    websocket_sweep(ws, now_us + 34 * US_PER_S);
+    assert_end(WEBSOCKET_GOING_AWAY, true, "silent for too long");
+}
+
+static void test_a_close_may_be_put_off(void **state)
+{
+    int64_t now_us = clock_mono_us();
+
+    (void)state;
+    websocket_close_after(ws, WEBSOCKET_NORMAL, "stopped", 2 * US_PER_S);
+    websocket_sweep(ws, now_us + US_PER_S);
+    assert_nothing_more();
+    websocket_sweep(ws, now_us + 3 * US_PER_S);
+    assert_close(WEBSOCKET_NORMAL, "stopped");
+    say(0x88, "\x03\xe8", 2);
+    turn();
+    assert_end(WEBSOCKET_NORMAL, true, "stopped");
+}
+
+static void test_a_connection_that_drops(void **state)
+{
+    (void)state;
+    say_text("last");
+    close(peer);
+    turn();
+    assert_string_equal(seen.last, "last");
+    assert_end(WEBSOCKET_DROPPED, false, "");
+    assert_int_equal(seen.watched, false);
+    peer = open("/dev/null", O_RDONLY | O_CLOEXEC); /* for tear_down to close */
+}
+
+#define socket_test(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        socket_test(test_messages_are_whole),
+        socket_test(test_what_is_queued_in_a_turn_is_one_write),
+        socket_test(test_outside_a_callback_it_is_written_at_once),
+        socket_test(test_a_full_queue_is_said),
+        socket_test(test_a_close_is_answered_and_then_it_is_over),
+        socket_test(test_our_close_waits_for_the_answer),
+        socket_test(test_our_close_does_not_wait_for_ever),
+        socket_test(test_a_close_from_inside_the_callback),
+        socket_test(test_a_fault_is_told_and_then_it_is_over),
+        socket_test(test_a_message_too_big),
+        socket_test(test_it_pings_and_whoever_lives_is_kept),
+        socket_test(test_silence_is_closed),
+        socket_test(test_a_close_may_be_put_off),
+        socket_test(test_a_connection_that_drops),
+    };
+
+    loop = h2o_evloop_create();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

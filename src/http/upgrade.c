@@ -70,11 +70,13 @@ static bool is_key(str_t text)
     return text.len == KEY_TEXT_BYTES && base64_decode(text, bytes) == KEY_BYTES;
 }
 
-static err_code_t check_handshake(const request_t *r, const fields_t *f, const head_t *head)
+/* key: of 24 bytes on ERR_NONE. */
+static err_code_t check_handshake(const request_t *r, const fields_t *f, const head_t *head, str_t *key)
 {
+    *key = only_field(f, STR("sec-websocket-key"));
     if (!asks_for_websocket(r, f, head))
         return ERR_UPGRADE;
-    if (!is_key(only_field(f, STR("sec-websocket-key"))) || r->h2o->entity.len)
+    if (!is_key(*key) || r->h2o->entity.len)
         return ERR_MALFORMED;
     return str_eq(only_field(f, STR("sec-websocket-version")), STR("13")) ? ERR_NONE : ERR_UPGRADE;
 }
@@ -126,9 +128,10 @@ static void switch_protocols(request_t *r, str_t key, upgrade_t *u)
 
 void upgrade_take(request_t *r, const hook_request_t *hook, const fields_t *fields, const head_t *head)
 {
-    err_code_t code = check_handshake(r, fields, head);
     hook_admission_t admission;
     upgrade_t *u;
+    str_t key;
+    err_code_t code = check_handshake(r, fields, head, &key);
 
     if (!ingest_provider_is_on(r->conn->loop->server->ingest, r->route->provider))
         code = ERR_PROVIDER_OFF;
@@ -146,5 +149,5 @@ void upgrade_take(request_t *r, const hook_request_t *hook, const fields_t *fiel
                      .admission = admission,
                      .id_len = r->id_len};
     memcpy(u->id, r->id, r->id_len);
-    switch_protocols(r, only_field(fields, STR("sec-websocket-key")), u);
+    switch_protocols(r, key, u);
 }

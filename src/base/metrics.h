@@ -42,6 +42,7 @@
     X(METRIC_JOURNAL_ASIDE, "hookline_journal_aside_total", COUNTER,                                                   \
       "Segments set aside: something in them could not be read or stored")                                             \
     X(METRIC_JOURNAL_SECONDS, "hookline_journal_seconds", HISTOGRAM, "From writing a group of deliveries to its sync") \
+    X(METRIC_RETRY, "hookline_retry_deliveries", GAUGE, "Deliveries heard on streams that are to be tried again")      \
     X(METRIC_LOST, "hookline_deliveries_lost_total", COUNTER,                                                          \
       "Deliveries heard on streams that neither PostgreSQL nor the journal took")                                      \
     X(METRIC_STREAMS, "hookline_media_streams", GAUGE, "Open media streams")                                           \

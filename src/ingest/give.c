@@ -51,6 +51,7 @@ static void keep(gift_t *g)
     *(all->newest ? &all->newest->next : &all->oldest) = g;
     all->newest = g;
     all->count++;
+    metric_add(metrics_series(METRIC_RETRY, ""), 1);
     all->bytes += bytes_of(g);
 }
 
@@ -62,6 +63,7 @@ static gift_t *take_oldest(gifts_t *all)
     if (!g->next)
         all->newest = NULL;
     all->count--;
+    metric_add(metrics_series(METRIC_RETRY, ""), -1);
     all->bytes -= bytes_of(g);
     return g;
 }

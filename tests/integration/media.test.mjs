@@ -45,6 +45,7 @@ before(async () => {
     certificates = makeCertificates();
     hookline = await startHookline({
         DATABASE_URL: database.url,
+        HOOKLINE_THREADS: 2,
         HOOKLINE_TLS_LISTEN: '127.0.0.1:0',
         HOOKLINE_TLS_CERT: join(certificates.folder, 'server.pem'),
         HOOKLINE_TLS_KEY: join(certificates.folder, 'server.key'),
@@ -861,6 +862,7 @@ describe('many, and the end of the process', () => {
             async () => (await other.metrics()).sum('hookline_rejections_total', {provider: 'twilio'}) >= 6,
             PATIENCE_MS,
         );
+        assert.ok((await other.metrics()).sum('hookline_retry_deliveries') >= 1);
         await proxy.listen();
         const events = await eventsOf(call, 3);
         assert.deepEqual(
@@ -869,5 +871,28 @@ describe('many, and the end of the process', () => {
         );
         assert.equal((await other.metrics()).sum('hookline_deliveries_lost_total'), 0);
         await other.end();
+    });
+
+    it('what neither of them took when the process ends is lost, and said to be', async (t) => {
+        const proxy = await proxyTo(database.url);
+        t.after(() => proxy.close());
+        const other = await start(t, {
+            DATABASE_URL: proxy.url,
+            HOOKLINE_COMMIT_DEADLINE: 0.5,
+            HOOKLINE_DATA_DIR: '/proc/nowhere',
+            HOOKLINE_DRAIN_DEADLINE: 2,
+        });
+        const call = newCall();
+        const stream = await openStream(other.base);
+        await proxy.close();
+        stream.say(messages(call).start());
+        await until('it is tried again', async () => (await other.metrics()).sum('hookline_retry_deliveries') === 1);
+        const began = performance.now();
+        const {code} = await other.stop('SIGTERM');
+        assert.equal(code, 0);
+        assert.ok(performance.now() - began < 12_000);
+        assert.ok(other.logs().some(({msg, level}) => msg === 'delivery lost' && level === 'error'));
+        assert.ok(!other.logs().some(({msg}) => msg === 'deliveries are still with the store'));
+        assert.equal((await stream.closed).code, 1001);
     });
 });

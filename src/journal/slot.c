@@ -28,8 +28,12 @@ static char *join(const char *folder, const char *name)
 /* False, so that it can be returned. */
 static bool fail(const char *path, const char *what, err_t *err)
 {
-    err_set(err, ERR_IO, "%s %s: %s", path, what, strerror(errno));
-    return err_hint(err, "HOOKLINE_DATA_DIR must be a folder that hookline's user may write to");
+    int why = errno;
+
+    err_set(err, ERR_IO, "%s %s: %s", path, what, strerror(why));
+    err_hint(err, "HOOKLINE_DATA_DIR must be a folder that hookline's user may write to");
+    errno = why;
+    return false;
 }
 
 static bool sync_folder(const char *path)
@@ -102,7 +106,7 @@ static bool lock(slot_t *s, int flags, err_t *err)
         err_set(err, ERR_BUSY, "%s is held by a process that runs", s->folder);
     else
         fail(path, "cannot be locked", err);
-    free(path);
+    free(path); /* which keeps errno */
     return ok;
 }
 
@@ -129,12 +133,22 @@ bool slot_adopt(slot_t *s, const char *data_folder, unsigned number, err_t *err)
     return open_slot(s, data_folder, number, 0, err);
 }
 
+/* Another user's, or no slot at all: the next may be usable. A disk that fails is none of that. */
+static bool is_not_ours(int why)
+{
+    return why == EACCES || why == EPERM || why == EISDIR || why == ENOTDIR;
+}
+
 bool slot_claim(slot_t *s, const char *data_folder, err_t *err)
 {
     char *all = join(data_folder, "journal");
-    bool ok = make_folder(data_folder, err) && make_folder(all, err);
+    err_t mine = {.code = ERR_NONE};
     int unusable = 0;
+    bool ok;
 
+    if (!err)
+        err = &mine;
+    ok = make_folder(data_folder, err) && make_folder(all, err);
     free(all);
     for (unsigned number = 0; ok && number < MOST_SLOTS; number++) {
         char *folder = slot_folder(data_folder, number);
@@ -145,20 +159,22 @@ bool slot_claim(slot_t *s, const char *data_folder, err_t *err)
             break;
         if (open_slot(s, data_folder, number, O_CREAT, err))
             return true;
-        unusable += err->code != ERR_BUSY; /* another user's, say */
-        ok = unusable < MOST_UNUSABLE;
+        ok = err->code == ERR_BUSY || (is_not_ours(errno) && ++unusable < MOST_UNUSABLE);
     }
     return false;
 }
 
 void slot_release(slot_t *s)
 {
+    int why = errno; /* of what failed before */
+
     if (s->lock_fd >= 0)
         close(s->lock_fd);
     if (s->folder_fd >= 0)
         close(s->folder_fd);
     free(s->folder);
     *s = (slot_t){.folder_fd = -1, .lock_fd = -1};
+    errno = why;
 }
 
 /* ---- what is there ---- */

@@ -38,7 +38,7 @@ export async function createDatabase({migrate = true} = {}) {
         if (code !== 0) throw new Error(`hookline migrate: exit code ${code}\n${stdout}${stderr}`);
     }
     const client = await connect(url.href, {types: {getTypeParser}});
-    const rows = async (sql, params) => (await client.query(sql, params)).rows;
+    const rows = (sql, params) => retried('40P01', async () => (await client.query(sql, params)).rows);
     return {
         name,
         url: url.href,
@@ -48,13 +48,30 @@ export async function createDatabase({migrate = true} = {}) {
         value: async (sql, params) => Object.values((await rows(sql, params))[0] ?? {})[0],
         drop: async () => {
             await client.end().catch(() => {});
-            // FORCE may not end an autovacuum worker, which is a superuser's; without it PostgreSQL sends that one away.
-            await asAdmin(adminUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`).catch((error) => {
-                if (error.code !== '42501') throw error;
-                return asAdmin(adminUrl, `DROP DATABASE IF EXISTS ${name}`);
-            });
+            // FORCE may not end an autovacuum worker, which is a superuser's; without it PostgreSQL sends that one away, and
+            // says 55006 if it has not gone within five seconds.
+            await retried('55006', () =>
+                asAdmin(adminUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`).catch((error) => {
+                    if (error.code !== '42501') throw error;
+                    return asAdmin(adminUrl, `DROP DATABASE IF EXISTS ${name}`);
+                }),
+            );
         },
     };
+}
+
+/**
+ * Does it again, a few times, when PostgreSQL says that this may help (40P01: a statement that changes a table met
+ * hookline's housekeeping; the one that PostgreSQL ends is as often ours).
+ */
+async function retried(code, work, tries = 5) {
+    for (let i = 1; ; i++) {
+        try {
+            return await work();
+        } catch (error) {
+            if (error.code !== code || i === tries) throw error;
+        }
+    }
 }
 
 async function asAdmin(url, sql) {

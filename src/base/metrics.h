@@ -28,7 +28,7 @@
       "Batches that PostgreSQL refused, by SQLSTATE class")                                                            \
     X(METRIC_QUEUE_BYTES, "hookline_queue_bytes", GAUGE, "Deliveries in memory that are not committed yet")            \
     X(METRIC_QUEUE_ITEMS, "hookline_queue_deliveries", GAUGE, "The same, counted")                                     \
-    X(METRIC_DATABASE_UP, "hookline_database_up", GAUGE, "1 while the writer is connected")                            \
+    X(METRIC_DATABASE_UP, "hookline_database_up", GAUGE, "1 while PostgreSQL takes deliveries")                        \
     X(METRIC_DATABASE_LOST, "hookline_database_connections_lost_total", COUNTER,                                       \
       "Connections to PostgreSQL that broke or failed")                                                                \
     X(METRIC_JOURNAL_UP, "hookline_journal_up", GAUGE, "1 while the journal can be written")                           \

@@ -149,24 +149,22 @@ static void drain_own(backlog_t *b)
     b->own_us = again_after(b, &b->own_wait_us, &out);
 }
 
-/* Adds up what waits in a folder; the number of its segments. */
-static size_t count_folder(const char *folder, int64_t *records, int64_t *bytes)
+/* Adds up what waits in a folder. */
+static void count_folder(const char *folder, int64_t *records, int64_t *bytes)
 {
     segment_file_t *files;
-    size_t count, waiting = 0;
+    size_t count;
 
     *records = *bytes = 0;
     if (!slot_segments(folder, &files, &count, NULL))
-        return 0;
+        return;
     for (size_t i = 0; i < count; i++) {
         segment_count_t found = count_segment(folder, &files[i]);
 
-        waiting += !files[i].aside;
         *records += (int64_t)found.records;
         *bytes += (int64_t)found.record_bytes;
     }
     free(files);
-    return waiting;
 }
 
 static outcome_t drain_adopted(backlog_t *b, const char *folder)
@@ -175,11 +173,11 @@ static outcome_t drain_adopted(backlog_t *b, const char *folder)
     outcome_t out;
 
     LOG(LOG_WARN, "journal: adopted what an instance left behind", log_cstr("folder", folder));
-    (void)count_folder(folder, &records, &bytes);
+    count_folder(folder, &records, &bytes);
     show_waiting(b, records, bytes);
     out = drain_folder(b, folder, UINT64_MAX, false);
     if (out.left)
-        (void)count_folder(folder, &records, &bytes);
+        count_folder(folder, &records, &bytes);
     else
         records = bytes = 0;
     show_waiting(b, -records, -bytes); /* whoever takes it next will count what is left */

@@ -2,8 +2,8 @@
  *
  * A writer is a thread that owns a connection. It takes what gathered while the last batch was committing, sends that
  * as one transaction, and sends every delivery home once its fate is known. Adaptive group commit, no timer. A second
- * writer begins only when enough for a batch of its own waits: facts merge in any order, so it does not matter which
- * commits first.
+ * writer begins only when enough for a batch of its own waits, or something in the backlog's lane: facts merge in any
+ * order, so it does not matter which commits first.
  *
  * It keeps nothing that it cannot commit: when the connection is gone and no new one can be had, or a batch was refused
  * for the state of things until its deadline, deliveries go home with ERR_STORE_DOWN. From then on it takes a few at a

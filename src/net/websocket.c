@@ -1,7 +1,7 @@
 #include "net/websocket.h"
 
 #include "base/clock.h"
-#include "base/mem.h"
+#include "base/crypto.h"
 
 #include <h2o.h>
 #include <stdlib.h>
@@ -12,9 +12,10 @@
 #define MOST_AT_ONCE  65536 /* in one write */
 #define PONGS_BYTES   65536 /* beside max_queued: answers to pings, which nobody else bounds */
 #define CONTROL_BYTES 125
+#define QUEUED_BYTES  64   /* what a queued message takes beside its own bytes, at least */
+#define MASKS_BYTES   4096 /* are drawn at once */
 
 #define PROTOCOL_ERROR "protocol error"
-#define QUEUED_BYTES   64 /* what a queued message takes beside its own bytes, at least */
 
 struct websocket {
     h2o_socket_t *sock;
@@ -28,6 +29,7 @@ struct websocket {
     buf_t message; /* what has come of the one that is being received */
     bool in_text;  /* the frame that is being received is part of a message, not a ping or the like */
     buf_t out;     /* what is being written */
+    uint64_t left; /* of the frame that is being put there, bytes of its payload */
     bool writing;
     bool reading; /* wslay is, and calls back: what is queued meanwhile is written afterwards */
 
@@ -118,32 +120,77 @@ static void end(websocket_t *ws)
 
 /* ---- writing ---- */
 
-#define CLOSE_BYTE 0x88 /* FIN, and the opcode of a close frame */
+/* RFC 6455 section 5.2 */
+#define CLOSE_BYTE  0x88 /* FIN, and the opcode of a close frame */
+#define LENGTH_BITS 0x7f /* of the second byte */
+#define MASK_BIT    0x80 /* of the same: a client's frame, whose head ends with a mask */
+#define MASK_BYTES  4
 
-/* Of some faults wslay says nothing in its close frame, whose code may be left out: this one says it. */
-static void write_fault(websocket_t *ws)
+/* Of a frame, by its head. */
+static uint64_t payload_bytes(const uint8_t *head)
 {
-    const uint8_t head[] = {CLOSE_BYTE, (uint8_t)(2 + strlen(ws->why)), (uint8_t)(ws->code >> 8), (uint8_t)ws->code};
+    uint64_t bytes = head[1] & LENGTH_BITS;
+    size_t n = bytes == 126 ? 2 : bytes == 127 ? 8 : 0;
 
-    buf_append(&ws->out, head, sizeof(head));
-    buf_add(&ws->out, str_from(ws->why));
+    if (n)
+        bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        bytes = bytes << 8 | head[2 + i];
+    return bytes;
 }
 
+/* Of some faults wslay says nothing in its close frame, whose code may be left out: this one says it. head: wslay's. */
+static void write_fault(websocket_t *ws, const uint8_t *head)
+{
+    uint8_t text[CONTROL_BYTES] = {(uint8_t)(ws->code >> 8), (uint8_t)ws->code};
+    size_t len = 2 + strlen(ws->why);
+    const uint8_t *mask = head + 2;
+
+    memcpy(text + 2, ws->why, len - 2);
+    buf_addc(&ws->out, (char)head[0]);
+    buf_addc(&ws->out, (char)(head[1] | len));
+    if (head[1] & MASK_BIT) {
+        buf_append(&ws->out, mask, MASK_BYTES);
+        for (size_t i = 0; i < len; i++)
+            text[i] ^= mask[i % MASK_BYTES];
+    }
+    buf_append(&ws->out, text, len);
+}
+
+/* wslay sends a frame's head in one piece, then its payload in some. */
 static ssize_t on_send(wslay_event_context_ptr wslay, const uint8_t *data, size_t len, int flags, void *ctx)
 {
     websocket_t *ws = ctx;
-    bool is_empty_close = len == 2 && data[0] == CLOSE_BYTE && data[1] == 0;
+    bool is_head = !ws->left;
 
     (void)flags;
     if (ws->out.len >= MOST_AT_ONCE) {
         wslay_event_set_error(wslay, WSLAY_ERR_WOULDBLOCK);
         return -1;
     }
-    if (ws->fault && is_empty_close)
-        write_fault(ws);
+    ws->left = is_head ? payload_bytes(data) : ws->left - len;
+    if (is_head && !ws->left && data[0] == CLOSE_BYTE && ws->fault)
+        write_fault(ws, data);
     else
         buf_append(&ws->out, data, len);
     return (ssize_t)len;
+}
+
+/* A client's frames are masked with what nobody can foresee (RFC 6455 section 10.3): drawn for many of them at once. */
+static int on_mask(wslay_event_context_ptr wslay, uint8_t *out, size_t len, void *ctx)
+{
+    static _Thread_local uint8_t drawn[MASKS_BYTES];
+    static _Thread_local size_t left;
+
+    (void)wslay;
+    (void)ctx;
+    if (left < len) {
+        crypto_random(drawn, sizeof(drawn));
+        left = sizeof(drawn);
+    }
+    left -= len;
+    memcpy(out, drawn + left, len);
+    return 0;
 }
 
 static void on_written(h2o_socket_t *sock, const char *err);
@@ -187,7 +234,7 @@ static void on_written(h2o_socket_t *sock, const char *err)
     settle(ws);
 }
 
-static size_t waiting_bytes(const websocket_t *ws)
+size_t websocket_queued(const websocket_t *ws)
 {
     return wslay_event_get_queued_msg_length(ws->wslay) + QUEUED_BYTES * wslay_event_get_queued_msg_count(ws->wslay) +
            (ws->writing ? ws->out.len : 0);
@@ -264,7 +311,7 @@ static void take_in(websocket_t *ws)
     }
     if (!wslay_event_want_read(ws->wslay))
         h2o_buffer_consume(&ws->sock->input, ws->sock->input->size); /* nobody will look at it */
-    if (waiting_bytes(ws) > ws->limits->max_queued + PONGS_BYTES) {
+    if (websocket_queued(ws) > ws->limits->max_queued + PONGS_BYTES) {
         fail(ws, WEBSOCKET_POLICY, "too slow"); /* it pings, and does not read our answers */
         ws->broken = true;
     }
@@ -315,7 +362,7 @@ bool websocket_send(websocket_t *ws, str_t text)
     const struct wslay_event_msg message = {
         .opcode = WSLAY_TEXT_FRAME, .msg = (const uint8_t *)text.base, .msg_length = text.len};
 
-    if (ws->closing || ws->broken || waiting_bytes(ws) + text.len > ws->limits->max_queued ||
+    if (ws->closing || ws->broken || websocket_queued(ws) + text.len > ws->limits->max_queued ||
         wslay_event_queue_msg(ws->wslay, &message) != 0)
         return false;
     flush(ws);
@@ -330,6 +377,12 @@ void websocket_close(websocket_t *ws, int code, const char *why)
     begin_close(ws, code, why, true);
     (void)wslay_event_queue_close(ws->wslay, (uint16_t)code, (const uint8_t *)why, strlen(why));
     flush(ws);
+}
+
+void websocket_cut(websocket_t *ws)
+{
+    ws->broken = true;
+    end(ws);
 }
 
 void websocket_close_after(websocket_t *ws, int code, const char *why, int64_t delay_us)
@@ -350,13 +403,16 @@ void websocket_watch(websocket_t *ws, void (*ending)(void *owner, bool unread), 
 static const struct wslay_event_callbacks CALLBACKS = {
     .recv_callback = on_recv,
     .send_callback = on_send,
+    .genmask_callback = on_mask,
     .on_frame_recv_start_callback = on_frame_start,
     .on_frame_recv_chunk_callback = on_frame_chunk,
     .on_msg_recv_callback = on_message,
 };
 
-websocket_t *websocket_serve(h2o_socket_t *sock, const websocket_limits_t *limits, const websocket_events_t *events,
-                             void *ctx)
+typedef int begin_fn(wslay_event_context_ptr *wslay, const struct wslay_event_callbacks *callbacks, void *ctx);
+
+static websocket_t *begin(begin_fn *begin_wslay, h2o_socket_t *sock, const websocket_limits_t *limits,
+                          const websocket_events_t *events, void *ctx)
 {
     websocket_t *ws = mem_zalloc(sizeof(*ws));
 
@@ -366,11 +422,23 @@ websocket_t *websocket_serve(h2o_socket_t *sock, const websocket_limits_t *limit
     ws->ctx = ctx;
     ws->why = "";
     ws->heard_us = ws->pinged_us = clock_mono_us();
-    if (wslay_event_context_server_init(&ws->wslay, &CALLBACKS, ws) != 0)
+    if (begin_wslay(&ws->wslay, &CALLBACKS, ws) != 0)
         abort();                                       /* no memory */
     wslay_event_config_set_no_buffering(ws->wslay, 1); /* it would take memory for every frame: we keep one buffer */
     wslay_event_config_set_max_recv_msg_length(ws->wslay, limits->max_message + CONTROL_BYTES);
     sock->data = ws;
     h2o_socket_read_start(sock, on_readable);
     return ws;
+}
+
+websocket_t *websocket_serve(h2o_socket_t *sock, const websocket_limits_t *limits, const websocket_events_t *events,
+                             void *ctx)
+{
+    return begin(wslay_event_context_server_init, sock, limits, events, ctx);
+}
+
+websocket_t *websocket_begin_client(h2o_socket_t *sock, const websocket_limits_t *limits,
+                                    const websocket_events_t *events, void *ctx)
+{
+    return begin(wslay_event_context_client_init, sock, limits, events, ctx);
 }

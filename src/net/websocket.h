@@ -4,8 +4,8 @@
  * who the other side is. Framing is wslay's; its two writes for a message are gathered into one for all that is queued.
  *
  * Threads: all of a WebSocket is its loop's. Deadlines are by the monotonic clock, in websocket_sweep, which the loop
- * calls several times a second: h2o's own timers follow the wall clock. No call frees it but the loop's own turn:
- * whoever sends or closes may do so from inside a callback. */
+ * calls several times a second: h2o's own timers follow the wall clock. No call frees it but the loop's own turn (and
+ * websocket_cut): whoever sends or closes may do so from inside a callback. */
 #ifndef HOOKLINE_NET_WEBSOCKET_H
 #define HOOKLINE_NET_WEBSOCKET_H
 
@@ -50,6 +50,10 @@ typedef struct websocket_events {
  * borrowed for as long as it lives. */
 websocket_t *websocket_serve(struct st_h2o_socket_t *sock, const websocket_limits_t *limits,
                              const websocket_events_t *events, void *ctx);
+/* The same for the one that has asked: the 101 has been read. Its frames are masked, and the other side's must not be.
+ * What the socket has read already is taken in by the next websocket_sweep. */
+websocket_t *websocket_begin_client(struct st_h2o_socket_t *sock, const websocket_limits_t *limits,
+                                    const websocket_events_t *events, void *ctx);
 /* Who else holds the socket hears of its end right before it is closed; the WebSocket is still there then. unread: the
  * other side may still be sending, so that to close might reset the connection before our close frame is read. */
 void websocket_watch(websocket_t *ws, void (*ending)(void *owner, bool unread), void *owner);
@@ -57,10 +61,16 @@ void websocket_watch(websocket_t *ws, void (*ending)(void *owner, bool unread), 
 /* False, and nothing is queued: it is being closed, or more than max_queued would wait. The caller decides then: leave
  * the message out, or close with WEBSOCKET_POLICY. text: UTF-8, copied. */
 bool websocket_send(websocket_t *ws, str_t text);
+/* Bytes that wait to be sent, or are on their way to the kernel, as max_queued counts them: with a little for every
+ * message. An owner that can wait sends more when this has fallen. */
+size_t websocket_queued(const websocket_t *ws);
 /* Begins the close, if it has not begun. why: a literal of at most 123 bytes, which the other side gets to read. */
 void websocket_close(websocket_t *ws, int code, const char *why);
 /* The same, unless the other side does it within delay_us. */
 void websocket_close_after(websocket_t *ws, int code, const char *why, int64_t delay_us);
 void websocket_sweep(websocket_t *ws, int64_t now_us);
+/* Ends it at once, without a close frame if none has been sent: closed is called from inside, and ws is gone. Only for
+ * whoever takes down the loop; never from inside a callback. */
+void websocket_cut(websocket_t *ws);
 
 #endif

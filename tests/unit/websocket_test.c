@@ -64,20 +64,32 @@ static void turn(void)
         (void)h2o_evloop_run(loop, 1);
 }
 
-static int set_up(void **state)
+typedef websocket_t *begin_fn(struct st_h2o_socket_t *sock, const websocket_limits_t *limits,
+                              const websocket_events_t *events, void *ctx);
+
+static int begin(begin_fn *begin_websocket)
 {
     int pair[2];
-    h2o_socket_t *sock;
 
-    (void)state;
     memset(&seen, 0, sizeof(seen));
     seen.watched = -1;
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
     peer = pair[1];
-    sock = h2o_evloop_socket_create(loop, pair[0], 0);
-    ws = websocket_serve(sock, &LIMITS, &EVENTS, &seen);
+    ws = begin_websocket(h2o_evloop_socket_create(loop, pair[0], 0), &LIMITS, &EVENTS, &seen);
     websocket_watch(ws, on_ending, (void *)(uintptr_t)&LIMITS);
     return 0;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return begin(websocket_serve);
+}
+
+static int set_up_client(void **state)
+{
+    (void)state;
+    return begin(websocket_begin_client);
 }
 
 static int tear_down(void **state)
@@ -378,11 +390,156 @@ static void test_a_connection_that_drops(void **state)
     peer = open("/dev/null", O_RDONLY | O_CLOEXEC); /* for tear_down to close */
 }
 
+static void test_what_waits_is_told(void **state)
+{
+    size_t before;
+
+    (void)state;
+    assert_int_equal(websocket_queued(ws), 0);
+    assert_true(websocket_send(ws, STR("one")));
+    before = websocket_queued(ws);
+    assert_true(before >= 3);
+    assert_true(websocket_send(ws, STR("another")));
+    assert_true(websocket_queued(ws) >= before + 7);
+    turn();
+    assert_int_equal(websocket_queued(ws), 0);
+}
+
+static void test_what_is_cut_is_gone_at_once(void **state)
+{
+    uint8_t packet[10];
+
+    (void)state;
+    websocket_cut(ws);
+    assert_end(WEBSOCKET_DROPPED, false, "");
+    assert_int_equal(hear(packet, sizeof(packet)), 0);
+}
+
+/* ---- as a client ---- */
+
+/* A frame of a server: without a mask. */
+static void say_bare(uint8_t first, const char *payload, size_t len)
+{
+    uint8_t frame[200] = {first, (uint8_t)len};
+
+    memcpy(frame + 2, payload, len);
+    assert_int_equal(write(peer, frame, 2 + len), 2 + len);
+}
+
+/* The frame at the begin of what came, which must be masked and short: its payload in place. The whole frame's bytes.
+ */
+static size_t unmask(uint8_t *frame, uint8_t first, const char *payload, size_t len)
+{
+    assert_int_equal(frame[0], first);
+    assert_int_equal(frame[1], 0x80 | len);
+    for (size_t i = 0; i < len; i++)
+        frame[6 + i] ^= frame[2 + i % 4];
+    assert_memory_equal(frame + 6, payload, len);
+    return 6 + len;
+}
+
+static void assert_masked(uint8_t first, const char *payload, size_t len)
+{
+    uint8_t packet[200];
+
+    assert_int_equal(hear(packet, sizeof(packet)), 6 + len);
+    (void)unmask(packet, first, payload, len);
+}
+
+static void test_a_client_masks_each_frame_anew(void **state)
+{
+    uint8_t packet[200], first_mask[4];
+    size_t n;
+
+    (void)state;
+    seen.answers = 2;
+    say_bare(0x81, "x", 1);
+    turn();
+    assert_int_equal(seen.messages, 1);
+    assert_int_equal(hear(packet, sizeof(packet)), (ssize_t)2 * 12);
+    memcpy(first_mask, packet + 2, 4);
+    n = unmask(packet, 0x81, "answer", 6);
+    assert_memory_not_equal(packet + n + 2, first_mask, 4);
+    (void)unmask(packet + n, 0x81, "answer", 6);
+}
+
+static void test_a_client_does_not_run_out_of_masks(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3000; i++) {
+        assert_true(websocket_send(ws, STR("again")));
+        assert_masked(0x81, "again", 5);
+        turn();
+    }
+}
+
+static void test_a_client_takes_whole_messages_between_pings(void **state)
+{
+    (void)state;
+    say_bare(0x01, "tw", 2);
+    say_bare(0x89, "lives?", 6);
+    say_bare(0x80, "o", 1);
+    turn();
+    assert_int_equal(seen.messages, 1);
+    assert_string_equal(seen.last, "two");
+    assert_masked(0x8a, "lives?", 6);
+}
+
+static void test_a_client_closes_in_masks(void **state)
+{
+    (void)state;
+    websocket_close(ws, WEBSOCKET_NORMAL, "over");
+    assert_masked(0x88, "\x03\xe8over", 6);
+    say_bare(0x88, "\x03\xe8", 2);
+    turn();
+    assert_end(WEBSOCKET_NORMAL, true, "over");
+}
+
+static void test_a_client_answers_a_close_in_masks(void **state)
+{
+    (void)state;
+    say_bare(0x88, "\x03\xe9", 2);
+    turn();
+    assert_masked(0x88, "\x03\xe9", 2);
+    assert_end(WEBSOCKET_GOING_AWAY, false, "");
+}
+
+static void test_a_client_tells_a_fault_in_masks(void **state)
+{
+    (void)state;
+    assert_true(websocket_send(ws, STR("before")));
+    assert_masked(0x81, "before", 6);
+    say_bare(0x09, "x", 1); /* a ping in fragments */
+    turn();
+    assert_masked(0x88, "\x03\xeaprotocol error", 16);
+    assert_end(WEBSOCKET_PROTOCOL, true, "protocol error");
+}
+
+static void test_a_client_takes_no_mask(void **state)
+{
+    (void)state;
+    say_text("one");
+    turn();
+    assert_int_equal(seen.messages, 0);
+    assert_masked(0x88, "\x03\xea", 2);
+    assert_end(WEBSOCKET_PROTOCOL, true, "protocol error");
+}
+
 #define socket_test(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define client_test(f) cmocka_unit_test_setup_teardown(f, set_up_client, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        client_test(test_a_client_masks_each_frame_anew),
+        client_test(test_a_client_does_not_run_out_of_masks),
+        client_test(test_a_client_takes_whole_messages_between_pings),
+        client_test(test_a_client_closes_in_masks),
+        client_test(test_a_client_answers_a_close_in_masks),
+        client_test(test_a_client_tells_a_fault_in_masks),
+        client_test(test_a_client_takes_no_mask),
+        socket_test(test_what_waits_is_told),
+        socket_test(test_what_is_cut_is_gone_at_once),
         socket_test(test_messages_are_whole),
         socket_test(test_what_is_queued_in_a_turn_is_one_write),
         socket_test(test_outside_a_callback_it_is_written_at_once),

@@ -1,14 +1,12 @@
 #include "base/crypto.h"
 #include "http/conn.h"
+#include "net/websocket_handshake.h"
 
 #include <h2o/http1.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define KEY_BYTES       16
-#define KEY_TEXT_BYTES  24
-#define ACCEPT_BYTES    28
-#define WEBSOCKET_MAGIC "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 section 1.3 */
+#define KEY_BYTES 16
 
 /* What is needed once the 101 is written: the request is gone by then, and if it could not be written the connection
  * is, too. */
@@ -23,21 +21,10 @@ typedef struct upgrade {
 
 /* ---- is it one? RFC 6455 section 4.2.1 ---- */
 
-/* One of the words of a list with commas, in either case. */
-static bool has_word(str_t list, str_t word)
-{
-    str_t piece;
-
-    while (str_split(&list, ',', &piece))
-        if (str_eq_nocase(str_trim(piece), word))
-            return true;
-    return false;
-}
-
 static bool any_field_has(const fields_t *f, str_t name, str_t word)
 {
     for (size_t i = 0; i < f->count; i++)
-        if (str_eq(f->all[i].name, name) && has_word(f->all[i].value, word))
+        if (str_eq(f->all[i].name, name) && websocket_list_has(f->all[i].value, word))
             return true;
     return false;
 }
@@ -59,15 +46,16 @@ static str_t only_field(const fields_t *f, str_t name)
 
 static bool asks_for_websocket(const request_t *r, const fields_t *f, const head_t *head)
 {
-    return head->minor == 1 && has_word((str_t){r->h2o->upgrade.base, r->h2o->upgrade.len}, STR("websocket")) &&
+    return head->minor == 1 &&
+           websocket_list_has((str_t){r->h2o->upgrade.base, r->h2o->upgrade.len}, STR("websocket")) &&
            any_field_has(f, STR("connection"), STR("upgrade"));
 }
 
 static bool is_key(str_t text)
 {
-    uint8_t bytes[KEY_TEXT_BYTES];
+    uint8_t bytes[WEBSOCKET_KEY_BYTES];
 
-    return text.len == KEY_TEXT_BYTES && base64_decode(text, bytes) == KEY_BYTES;
+    return text.len == WEBSOCKET_KEY_BYTES && base64_decode(text, bytes) == KEY_BYTES;
 }
 
 /* key: of 24 bytes on ERR_NONE. */
@@ -85,14 +73,9 @@ static err_code_t check_handshake(const request_t *r, const fields_t *f, const h
 
 static str_t make_accept(const request_t *r, str_t key)
 {
-    char text[KEY_TEXT_BYTES + sizeof(WEBSOCKET_MAGIC)];
-    char *accept = h2o_mem_alloc_pool(&r->h2o->pool, ACCEPT_BYTES);
-    uint8_t hash[20];
+    char *accept = h2o_mem_alloc_pool(&r->h2o->pool, WEBSOCKET_ACCEPT_BYTES);
 
-    memcpy(text, key.base, KEY_TEXT_BYTES);
-    memcpy(text + KEY_TEXT_BYTES, WEBSOCKET_MAGIC, sizeof(WEBSOCKET_MAGIC) - 1);
-    sha1((str_t){text, sizeof(text) - 1}, hash);
-    return (str_t){accept, base64_encode(hash, sizeof(hash), accept)};
+    return (str_t){accept, websocket_accept(key, accept)};
 }
 
 /* sock: NULL when the 101 could not be written; the connection is closed then. */

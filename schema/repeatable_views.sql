@@ -4,7 +4,9 @@
 -- ---- transcripts ----
 
 -- What was said, by the best source of each call; of the calls that share a call_sid (one that Twilio carries and Vapi
--- answers) those of the one with the best source (19: the place of transcript_source in CALL_COLUMNS).
+-- answers) those of the one with the best source (19: the place of transcript_source in CALL_COLUMNS). A row of the system
+-- without words was not said: it holds what a response cost. Of a person or an assistant such a row says that something was
+-- said which nobody wrote down.
 DROP VIEW IF EXISTS public.conversation_transcripts;
 CREATE VIEW public.conversation_transcripts AS
 SELECT m.id,
@@ -23,10 +25,12 @@ SELECT m.id,
 FROM public.voice_calls c
 JOIN public.voice_messages m ON m.call_id = c.id
 WHERE NOT m.superseded
+  AND (m.role IS DISTINCT FROM 'system' OR m.content IS NOT NULL)
   AND NOT EXISTS (SELECT FROM public.voice_calls better
                   WHERE better.call_sid = c.call_sid
                     AND (coalesce(better.versions[19], 0), better.id) > (coalesce(c.versions[19], 0), c.id)
-                    AND EXISTS (SELECT FROM public.voice_messages b WHERE b.call_id = better.id AND NOT b.superseded));
+                    AND EXISTS (SELECT FROM public.voice_messages b WHERE b.call_id = better.id AND NOT b.superseded
+                                  AND (b.role IS DISTINCT FROM 'system' OR b.content IS NOT NULL)));
 
 -- An older application writes a line of a call that it knows by its call_sid.
 CREATE OR REPLACE FUNCTION public.hookline_transcript_written() RETURNS trigger

@@ -134,7 +134,7 @@ void fuzz_one(arena_t *a, str_t input)
     for (size_t i = 0; i < provider->n_routes; i++) {
         const hook_route_t *route = &provider->routes[i];
 
-        if (route->bodies & BODY_JSON)
+        if (route->bodies & BODY_JSON || route->traits & ROUTE_STREAM) /* what is heard on a stream is told in JSON */
             try_route(route, input, false);
         if (route->bodies & (BODY_FORM | BODY_QUERY))
             try_route(route, input, true);

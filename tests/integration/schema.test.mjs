@@ -250,6 +250,21 @@ test('of the calls that share a call_sid the one with the best source is shown',
     assert.deepEqual(await shown(), ['nor this', 'reported', 'without a call_sid']);
 });
 
+test('what a response cost is no line, and hides none; what nobody wrote down is one', async () => {
+    const bridged = await addCall({provider: 'twilio', provider_call_id: 'CA1', call_sid: 'CA1', transcript_source: 'bridge', versions: [...Array(18).fill(0), 99, ...Array(18).fill(0)]});
+    const other = await addCall({provider: 'vapi', provider_call_id: 'vapi', call_sid: 'CA1'});
+    const say = (id, source, role, content) => sql('INSERT INTO voice_messages (call_id, source, role, content, tokens_used) VALUES ($1, $2, $3, $4, 5)', [id, source, role, content]);
+    const shown = async () => (await database.rows('SELECT role, content FROM conversation_transcripts ORDER BY 1, 2')).map((r) => [r.role, r.content]);
+    await say(other, null, 'user', 'Hello?');
+    await say(bridged, 'bridge', 'system', null);
+    assert.deepEqual(await shown(), [['user', 'Hello?']]);
+    await say(bridged, 'bridge', 'user', null);
+    await say(bridged, 'bridge', 'system', 'You are on hold.');
+    await say(bridged, 'bridge', null, null);
+    assert.deepEqual(await shown(), [['user', null], ['system', 'You are on hold.'], [null, null]]);
+    assert.equal(await database.value('SELECT total_tokens_used FROM voice_calls WHERE id = $1', [bridged]), '20');
+});
+
 test('of two sources that are equally good one is shown, whichever came first', async () => {
     for (const content of ['one', 'two']) {
         const id = await addCall({provider_call_id: content, call_sid: 'CA1'});

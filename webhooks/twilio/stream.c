@@ -63,17 +63,29 @@ bool twilio_admit(const void *keys, const hook_request_t *r, arena_t *scratch, h
 }
 
 /* A key pressed: its name is its number in the stream. */
-static str_t digit_key(const twilio_request_t *r)
+static void digit(twilio_request_t *r)
 {
     str_t number = r->values[TWILIO_SEQUENCE_NUMBER];
 
-    return arena_printf(r->d->arena, "stream:" STR_FMT ":dtmf:" STR_FMT, STR_ARG(r->values[TWILIO_STREAM_SID]),
-                        STR_ARG(str_is_empty(number) ? twilio_hash(r) : number));
+    r->d->event_key =
+        arena_printf(r->d->arena, "stream:" STR_FMT ":dtmf:" STR_FMT, STR_ARG(r->values[TWILIO_STREAM_SID]),
+                     STR_ARG(str_is_empty(number) ? twilio_hash(r) : number));
 }
 
 void twilio_heard(twilio_request_t *r)
 {
-    twilio_stream(r);
-    if (str_eq(r->values[TWILIO_STREAM_EVENT], STR("dtmf")))
-        r->d->event_key = digit_key(r);
+    static const struct {
+        const char *event;
+        void (*understand)(twilio_request_t *r);
+    } EVENTS[] = {
+        {"dtmf", digit},
+        {"utterance", twilio_utterance},
+        {"response", twilio_response},
+        {"bridge-started", twilio_bridge_started},
+    };
+
+    twilio_stream(r); /* which is all that the others say */
+    for (size_t i = 0; i < COUNT(EVENTS); i++)
+        if (str_eq(r->values[TWILIO_STREAM_EVENT], str_from(EVENTS[i].event)))
+            EVENTS[i].understand(r);
 }

@@ -132,6 +132,11 @@ void twilio_transcription(twilio_request_t *r);  /* transcription.c: transcripti
 void twilio_gather(twilio_request_t *r);         /* gather.c: what a caller said or keyed in */
 void twilio_gather_partial(twilio_request_t *r); /* gather.c: what it may become */
 
+/* spoken.c: what is said on a stream that we answer */
+void twilio_utterance(twilio_request_t *r);
+void twilio_response(twilio_request_t *r);
+void twilio_bridge_started(twilio_request_t *r);
+
 /* stream.c: what is heard on a media stream */
 bool twilio_admit(const void *keys, const hook_request_t *r, arena_t *scratch, hook_admission_t *out, err_t *err);
 

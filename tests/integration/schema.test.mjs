@@ -262,7 +262,7 @@ test('what a response cost is no line, and hides none; what nobody wrote down is
     await say(bridged, 'bridge', 'system', 'You are on hold.');
     await say(bridged, 'bridge', null, null);
     assert.deepEqual(await shown(), [['user', null], ['system', 'You are on hold.'], [null, null]]);
-    assert.equal(await database.value('SELECT total_tokens_used FROM voice_calls WHERE id = $1', [bridged]), '20');
+    assert.equal(await database.value('SELECT total_tokens_used FROM voice_calls WHERE id = $1', [bridged]), 20);
 });
 
 test('of two sources that are equally good one is shown, whichever came first', async () => {

@@ -261,7 +261,7 @@ static void assert_same_output(const cJSON *a, const cJSON *b)
 
 static void test_the_beta_says_the_same(void **state)
 {
-    realtime_event_t now[256], beta[256];
+    realtime_event_t now[256], beta[256] = {{.kind = REALTIME_OTHER}};
     size_t n = events_of(TIMELINE, now, COUNT(now));
 
     (void)state;

@@ -78,6 +78,16 @@ static str_t word_at(str_t s, size_t at)
     return str_slice(s, at, end);
 }
 
+/* What is between two words, or as much of it as is alike: dots in one go, however many they are. */
+static size_t gap_at(str_t s, size_t at)
+{
+    size_t end = at;
+
+    while (end < s.len && s.base[end] == '.')
+        end++;
+    return end > at ? end - at : 1;
+}
+
 static str_t without_keys(arena_t *a, str_t s)
 {
     buf_t out = BUF_EMPTY;
@@ -86,7 +96,7 @@ static str_t without_keys(arena_t *a, str_t s)
 
     for (size_t at = 0; at < s.len;) {
         str_t word = word_at(s, at);
-        size_t key = word.len ? key_in(word) : 1;
+        size_t key = word.len ? key_in(word) : gap_at(s, at);
 
         buf_append(&out, s.base + at, key);
         at += key;

@@ -525,6 +525,7 @@ static void test_no_part_of_a_key_is_told(void **state)
         {"“sk-abc“ é sk-é", "“[redacted]“ é [redacted]é"},
         {"a * b... c…", "a * b... c…"},
         {"sk-abc...", "[redacted]..."},
+        {"... ...sk-abc.... ..", "... ...[redacted].... .."},
     };
 
     (void)state;

@@ -115,7 +115,6 @@ static void test_address_may_be_written_in_several_ways(void **state)
         {PATH, "https://calls.example.com:443" PATH "/", true},
         {PATH "?a=1", "wss://calls.example.com" PATH "?a=1", true},
         {PATH "?a=1", "wss://calls.example.com" PATH "/?a=1", true},
-        {PATH "/a?b", "wss://calls.example.com" PATH "/a?b", true},
         {PATH, "ws://calls.example.com" PATH, false},
         {PATH, "http://calls.example.com" PATH, false},
         {PATH, "wss://calls.example.com:8443" PATH, false},
@@ -188,6 +187,33 @@ static void test_a_ticket_lets_in_for_its_call(void **state)
     P->keys_free(keys);
 }
 
+/* Who caught the request that a ticket came with has its signature, too. */
+static void test_a_signature_does_not_make_up_for_a_bad_ticket(void **state)
+{
+    void *keys = keys_of(P, SETTINGS({"TWILIO_AUTH_TOKEN", TOKEN}));
+    const struct {
+        str_t ticket;
+        err_code_t code;
+    } cases[] = {
+        {ticket_of(TOKEN, CALL, 60), ERR_NONE},
+        {ticket_of(TOKEN, CALL, -1), ERR_STALE},
+        {ticket_of(OLD, CALL, 60), ERR_SIGNATURE},
+        {STR("line-1"), ERR_SIGNATURE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        str_t path = path_with(cases[i].ticket);
+        str_t url = arena_printf(test_arena, "wss://calls.example.com" STR_FMT, STR_ARG(path));
+        hook_admission_t who;
+        upgrade_t u;
+
+        init_upgrade(&u, STR(ORIGIN), path, sign(TOKEN, url.base));
+        assert_int_equal(admits(keys, &u.request, &who), cases[i].code);
+    }
+    P->keys_free(keys);
+}
+
 static void test_no_proof_is_refused(void **state)
 {
     void *keys = keys_of(P, SETTINGS({"TWILIO_AUTH_TOKEN", TOKEN}));
@@ -214,8 +240,6 @@ static void test_what_is_tried_is_explained_without_the_ticket(void **state)
     u.request.explain = &u.tried;
     assert_false(P->admit(keys, &u.request, test_arena, &who, &err));
     assert_true(holds(buf_str(&u.tried), "ticket: the stream's ticket expired 1 s ago"));
-    assert_true(holds(buf_str(&u.tried), "URL wss://calls.example.com" PATH "/… with token 1 of 1 of any account: no"));
-    assert_true(holds(buf_str(&u.tried), "URL https://calls.example.com:443" PATH "/…"));
     assert_false(holds(buf_str(&u.tried), str_slice(ticket, ticket.len - 20, ticket.len).base));
     assert_false(holds(buf_str(&u.tried), CALL));
     assert_false(holds(str_from(err.detail), CALL));
@@ -298,6 +322,7 @@ int main(void)
         provider_test(test_address_may_be_written_in_several_ways),
         provider_test(test_whose_proof_it_was_is_told),
         provider_test(test_a_ticket_lets_in_for_its_call),
+        provider_test(test_a_signature_does_not_make_up_for_a_bad_ticket),
         provider_test(test_no_proof_is_refused),
         provider_test(test_what_is_tried_is_explained_without_the_ticket),
         provider_test(test_the_begin_is_the_event_that_twilio_reports),

@@ -2,7 +2,8 @@
  *
  * Source: twilio.com/docs/voice/media-streams and …/media-streams/websocket-messages, read 2026-11-21. The upgrade is
  * signed like a request without parameters; it has no time and names no call, so whoever caught it once could open
- * another. A ticket at the end of the address has both.
+ * another. A ticket at the end of the address has both. Where there is one it must be good: the signature of
+ * an address whose ticket has expired fits for ever.
  *
  * What is heard comes from src/media, as JSON in the words of <Stream>'s status callback, so that the stream that we
  * take and the one that Twilio reports are one: its begin is the same event, by the same name. Its end here is what we
@@ -46,20 +47,17 @@ static bool ticket_is_good(const twilio_keys_t *k, const hook_request_t *r, hook
 bool twilio_admit(const void *keys, const hook_request_t *r, arena_t *scratch, hook_admission_t *out, err_t *err)
 {
     const twilio_account_t *signer = NULL;
-    err_t why = {.code = ERR_NONE};
 
     if (!str_is_empty(r->path_secret)) {
-        if (ticket_is_good(keys, r, out, &why))
+        if (ticket_is_good(keys, r, out, err))
             return true;
-        hook_explain(r, "ticket: %s", why.detail);
+        hook_explain(r, "ticket: %s", err->detail);
+        return false;
     }
-    if (twilio_verify_upgrade(keys, r, scratch, &signer, err)) {
-        let_in(out, STR(""), signer);
-        return true;
-    }
-    if (why.code != ERR_NONE && err->code == ERR_NO_SIGNATURE)
-        *err = why; /* a ticket was all the proof that came */
-    return false;
+    if (!twilio_verify_upgrade(keys, r, scratch, &signer, err))
+        return false;
+    let_in(out, STR(""), signer);
+    return true;
 }
 
 /* A key pressed: its name is its number in the stream. */

@@ -19,13 +19,14 @@ int command_complain(const err_t *err)
     return 1;
 }
 
-store_t *command_open_store(const config_t *config, bool keeps_house)
+store_t *command_open_store(const config_t *config, bool keeps_house, dialplan_t *dialplan)
 {
     char *conninfo = mem_strdup(config_text(config, "DATABASE_URL"));
     store_options_t options = {
         .conninfo = conninfo,
         .pooled = config_bool(config, "HOOKLINE_DATABASE_POOLED"),
         .keeps_house = keeps_house,
+        .dialplan = dialplan,
         .migrate = config_bool(config, "HOOKLINE_MIGRATE"),
         .connections = (size_t)config_int(config, "HOOKLINE_DATABASE_CONNECTIONS"),
         .max_batch = (size_t)config_int(config, "HOOKLINE_MAX_BATCH"),

@@ -14,7 +14,7 @@ int replay_command(int argc, char **argv);
 
 /* What they share. */
 int command_complain(const err_t *err); /* on standard error, with the hint; 1, to be returned */
-store_t *command_open_store(const config_t *config, bool keeps_house);
+store_t *command_open_store(const config_t *config, bool keeps_house, dialplan_t *dialplan); /* NULL: none */
 bool command_wait_for_store(store_t *store, err_t *err); /* until it is up, for some seconds */
 
 #endif

@@ -310,7 +310,7 @@ static int drain(const config_t *config, const char *data_folder)
 
     if (!phone_set_region(config_text(config, "HOOKLINE_DEFAULT_REGION"), &err))
         return command_complain(&err);
-    dr.store = command_open_store(config, false);
+    dr.store = command_open_store(config, false, NULL);
     ok = command_wait_for_store(dr.store, &err) && slot_list(data_folder, &numbers, &count, &err);
     dr.drain = drain_new(dr.store, always, NULL);
     for (size_t i = 0; ok && i < count; i++)

@@ -137,6 +137,16 @@ static void check_readable(checks_t *c, const config_t *config, const char *name
     free(file);
 }
 
+static void check_calls(checks_t *c, const access_t *access)
+{
+    char detail[120];
+
+    (void)snprintf(detail, sizeof(detail), "%lld of the numbers in phone_numbers have a plan",
+                   (long long)access->planned_numbers);
+    say(c, true, "calls", detail,
+        access->planned_numbers ? NULL : "README, \"Answer a call\": until then callers hear that nobody is there");
+}
+
 static void check_access(checks_t *c, const char *conninfo)
 {
     err_t err = {.code = ERR_NONE};
@@ -150,6 +160,8 @@ static void check_access(checks_t *c, const char *conninfo)
     say(c, access.may_write, "database",
         access.may_write ? "reached, schema up to date" : "reached, but this role may not write hookline's tables",
         access.may_write ? NULL : "connect as the role that ran `hookline migrate`, or as one IN ROLE hookline_writer");
+    if (access.may_write)
+        check_calls(c, &access);
     (void)snprintf(detail, sizeof(detail), "not there: %s", access.missing_roles);
     if (access.missing_roles[0])
         say(c, true, "roles", detail,
@@ -165,6 +177,15 @@ static void check_region(checks_t *c, const config_t *config)
     else if (!config_is_set(config, "HOOKLINE_DEFAULT_REGION"))
         say(c, true, "region", "not set: telephone numbers without a country link to no lead",
             "set HOOKLINE_DEFAULT_REGION to a country of two letters if your leads have such numbers");
+}
+
+static void check_voice(checks_t *c, const config_t *config)
+{
+    if (config_is_set(config, "OPENAI_API_KEY"))
+        say(c, true, "voice", "OPENAI_API_KEY is set: calls can be bridged", NULL);
+    else
+        say(c, true, "voice", "OPENAI_API_KEY is not set: no call is bridged",
+            "set it if agents of yours are to speak with callers");
 }
 
 static void check_database(checks_t *c, const config_t *config)
@@ -225,6 +246,7 @@ int check_command(int argc, char **argv)
     check_public_url(&checks, config);
     check_region(&checks, config);
     check_providers(&checks, config);
+    check_voice(&checks, config);
     if (config_is_set(config, "HOOKLINE_TLS_LISTEN")) {
         check_readable(&checks, config, "HOOKLINE_TLS_CERT");
         check_readable(&checks, config, "HOOKLINE_TLS_KEY");

@@ -216,7 +216,7 @@ static void print_summary(const tally_t *t)
 
 static bool run_to_end(stored_t *from, const config_t *config, tally_t *tally, err_t *err)
 {
-    store_t *store = tally->dry ? NULL : command_open_store(config, false);
+    store_t *store = tally->dry ? NULL : command_open_store(config, false, NULL);
     bool ok = (!store || command_wait_for_store(store, err)) && replay_run(from, store, report, tally, err);
 
     if (store)

@@ -19,9 +19,11 @@
 #include <unistd.h>
 
 #define HARD_GRACE_US (5 * US_PER_S)
+#define DIALPLAN_US   (2 * US_PER_S) /* a caller waits that long for an answer, too */
 
 typedef struct app {
     config_t *config;
+    dialplan_t *dialplan;
     store_t *store;
     journal_t *journal;
     backlog_t *backlog;
@@ -112,14 +114,21 @@ static bool start(app_t *app, err_t *err)
     config_unknown(warn_unknown, NULL);
     if (!phone_set_region(config_text(app->config, "HOOKLINE_DEFAULT_REGION"), err))
         return false;
-    app->store = command_open_store(app->config, true);
+    app->dialplan = dialplan_new();
+    app->store = command_open_store(app->config, true, app->dialplan);
     open_journal(app);
-    app->ingest = ingest_new(app->config, app->store, app->journal, err);
+    app->ingest = ingest_new(app->config,
+                             &(ingest_options_t){.store = app->store,
+                                                 .journal = app->journal,
+                                                 .dialplan = app->dialplan,
+                                                 .bridges = !str_is_empty(config_text(app->config, "OPENAI_API_KEY"))},
+                             err);
     if (!app->ingest)
         return false;
     say_providers(app);
     app->media = media_new(app->config);
     http.ingest = app->ingest;
+    dialplan_wait(app->dialplan, DIALPLAN_US);
     app->http = http_start(&http, err);
     return app->http != NULL;
 }
@@ -165,6 +174,7 @@ static void release(app_t *app, int64_t deadline_us)
     ingest_free(app->ingest);
     journal_free(app->journal);
     store_free(app->store);
+    dialplan_free(app->dialplan);
 }
 
 /* While stopping: a second signal ends it at once, and so does what hangs long after the deadline (a name server that

@@ -51,8 +51,9 @@ str_t hook_header(const hook_request_t *r, const char *lower_case_name)
     return STR_NONE;
 }
 
-void hook_reply_ok(delivery_t *d, hook_reply_t *out)
+void hook_reply_ok(delivery_t *d, const hook_context_t *with, hook_reply_t *out)
 {
     (void)d;
+    (void)with;
     *out = (hook_reply_t){200, STR("application/json"), STR("{\"status\":\"ok\"}")};
 }

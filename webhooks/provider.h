@@ -21,6 +21,7 @@
 
 #include "base/form.h"
 #include "base/setting.h"
+#include "event/call_plan.h"
 #include "event/delivery.h"
 
 typedef struct header {
@@ -62,6 +63,8 @@ typedef enum {
     ROUTE_BROWSER = 2, /* a browser may send: OPTIONS is answered (CORS), every answer may be read by any page */
     ROUTE_STREAM = 4,  /* a GET opens a WebSocket here, once `admit` lets it in; the path may go on with one segment, a
                           ticket, which is masked in logs. What is then heard are deliveries of this route */
+    ROUTE_ANSWER = 8, /* what is answered here decides what becomes of a call: `our_number` says to which number of ours
+                         it is, and `reply` is told what is planned for that */
 } route_trait_t;
 
 typedef struct hook_route {
@@ -84,8 +87,18 @@ typedef struct hook_reply {
     str_t body;         /* literal, or in the delivery's arena */
 } hook_reply_t;
 
+/* What a reply may depend on, beside the delivery. Borrowed for the duration of the call. */
+typedef struct hook_context {
+    const void *keys; /* NULL: the provider has none any more */
+    str_t origin;     /* where the sender thinks that we are, as hook_request_t.origins[0]; absent: nobody asks */
+    const call_plan_t *plan; /* on a route with ROUTE_ANSWER; NULL: the number is not known */
+    bool bridges;            /* there is somebody who can speak with a caller */
+    int64_t now_us;          /* wall clock */
+    int64_t ticket_life_us;  /* how long a ticket for a media stream is to be good */
+} hook_context_t;
+
 /* provider_t.reply for who only wants to hear that it has arrived: 200 {"status":"ok"}. */
-void hook_reply_ok(delivery_t *d, hook_reply_t *out);
+void hook_reply_ok(delivery_t *d, const hook_context_t *with, hook_reply_t *out);
 
 /* A made-up delivery for `hookline send`: the body with {{names}} to be filled in. */
 typedef struct hook_sample {
@@ -128,8 +141,13 @@ typedef struct provider {
     /* Fills the "as understood" part of d from d->root. False: ERR_UNKNOWN_SHAPE and why; it becomes a dead letter. */
     bool (*normalise)(delivery_t *d, err_t *err);
 
-    /* For a delivery that is durable (or unstored). d->root is still there. Dead letters are answered so too. */
-    void (*reply)(delivery_t *d, hook_reply_t *out);
+    /* For routes with ROUTE_ANSWER, which then must have it: which of the call's numbers is ours, in E.164; absent
+     * where that is none. Of a dead letter too. NULL: the provider has no such route. */
+    str_t (*our_number)(const delivery_t *d);
+
+    /* What is sent once the delivery is durable (or unstored); asked for before, while d->root is there. Dead letters
+     * are answered so too. */
+    void (*reply)(delivery_t *d, const hook_context_t *with, hook_reply_t *out);
 
     /* The other side, for `hookline send`, the demo and the bench: signs as the provider does, with the newest secret.
      * Adds headers to `headers` (up to HOOK_MAX_SIGNED, values in the arena). */

@@ -31,6 +31,8 @@
     X(METRIC_DATABASE_UP, "hookline_database_up", GAUGE, "1 while PostgreSQL takes deliveries")                        \
     X(METRIC_DATABASE_LOST, "hookline_database_connections_lost_total", COUNTER,                                       \
       "Connections to PostgreSQL that broke or failed")                                                                \
+    X(METRIC_DIALPLAN, "hookline_dialplan_numbers", GAUGE,                                                             \
+      "Telephone numbers of ours for whose calls there is a plan")                                                     \
     X(METRIC_JOURNAL_UP, "hookline_journal_up", GAUGE, "1 while the journal can be written")                           \
     X(METRIC_JOURNAL_ITEMS, "hookline_journal_deliveries", GAUGE, "Deliveries on disk that are not drained yet")       \
     X(METRIC_JOURNAL_BYTES, "hookline_journal_bytes", GAUGE, "The same, in bytes")                                     \

@@ -1,4 +1,4 @@
-/* utf8.h – steps through UTF-8 (RFC 3629) that a stranger sent. For the files of src/base; any thread. */
+/* utf8.h – steps through UTF-8 (RFC 3629) that a stranger sent. Any thread. */
 #ifndef HOOKLINE_BASE_UTF8_H
 #define HOOKLINE_BASE_UTF8_H
 

@@ -154,6 +154,12 @@ static const setting_t LIMITS[] = {
      .fallback = "30",
      .most = 3600,
      .help = "How long a media stream may send nothing, not even the answer to a ping, before it is closed"},
+    {.name = "HOOKLINE_STREAM_TICKET",
+     .type = SETTING_SECONDS,
+     .fallback = "300",
+     .least = 1,
+     .most = 3600,
+     .help = "How long after the TwiML that names it a media stream may be opened"},
     {.name = "HOOKLINE_QUEUE_BYTES",
      .type = SETTING_BYTES,
      .fallback = "64M",
@@ -162,6 +168,14 @@ static const setting_t LIMITS[] = {
      .help =
          "Deliveries in memory that are not committed yet, at most; what is above goes to the journal, and may be as "
          "much again while it waits for the disk"},
+};
+
+static const setting_t VOICE[] = {
+    {.name = "OPENAI_API_KEY",
+     .type = SETTING_TEXT,
+     .secret = true,
+     .help = "OpenAI's key: calls are bridged to the Realtime API with it; without it media streams are taken and "
+             "counted only"},
 };
 
 static const setting_t LOGGING[] = {
@@ -175,7 +189,7 @@ static const setting_t LOGGING[] = {
 
 static const config_section_t ENGINE[] = {
     {"Server", SERVER, COUNT(SERVER)}, {"Database", DATABASE, COUNT(DATABASE)}, {"Journal", JOURNAL, COUNT(JOURNAL)},
-    {"Limits", LIMITS, COUNT(LIMITS)}, {"Log", LOGGING, COUNT(LOGGING)},
+    {"Limits", LIMITS, COUNT(LIMITS)}, {"Voice", VOICE, COUNT(VOICE)},          {"Log", LOGGING, COUNT(LOGGING)},
 };
 
 static const config_section_t *added;

@@ -78,6 +78,7 @@ static void on_answer(void *ctx, const ingest_answer_t *answer)
 
 static void submit(gift_t *g)
 {
+    static const ingest_answer_t NOBODY_ASKS = {.status = 204};
     size_t index = port_index_of(g->provider);
     delivery_t *d = delivery_new(4096 + 3 * g->len);
     err_t err = {.code = ERR_NONE};
@@ -89,7 +90,7 @@ static void submit(gift_t *g)
     understand(d, g->provider, (str_t){g->payload, g->len}, NULL);
     if (d->error.base)
         port_note_dead_letter(port_ingest(g->port), index, d, STR_NONE);
-    if (port_submit(g->port, index, d, on_answer, g, &err))
+    if (port_submit(g->port, index, d, &NOBODY_ASKS, on_answer, g, &err))
         return;
     delivery_free(d);
     tally_refusal(&port_ingest(g->port)->tallies[index], err.code);

@@ -15,7 +15,7 @@ size_t port_index_of(const provider_t *provider)
     return i;
 }
 
-ingest_t *ingest_new(const config_t *config, store_t *store, journal_t *journal, err_t *err)
+ingest_t *ingest_new(const config_t *config, const ingest_options_t *options, err_t *err)
 {
     keyring_t *keys = keyring_new(config, err);
     ingest_t *in;
@@ -24,8 +24,11 @@ ingest_t *ingest_new(const config_t *config, store_t *store, journal_t *journal,
         return NULL;
     in = mem_zalloc(sizeof(*in));
     in->keys = keys;
-    in->store = store;
-    in->journal = journal;
+    in->store = options->store;
+    in->journal = options->journal;
+    in->dialplan = options->dialplan;
+    in->bridges = options->bridges;
+    in->ticket_life_us = config_us(config, "HOOKLINE_STREAM_TICKET");
     in->commit_deadline_us = config_us(config, "HOOKLINE_COMMIT_DEADLINE");
     in->explains = config_bool(config, "HOOKLINE_EXPLAIN_SIGNATURES");
     in->ack_seconds = metrics_histogram(METRIC_ACK_SECONDS, "", METRIC_SECONDS_BOUNDS, COUNT(METRIC_SECONDS_BOUNDS));
@@ -156,6 +159,7 @@ ingest_wait_t *ingest_take(ingest_port_t *port, const provider_t *provider, cons
     hook_request_t r = *request;
     delivery_t *d = delivery_new(4096 + 3 * (r.body.len < 65536 ? r.body.len : 65536));
     ingest_wait_t *wait = NULL;
+    ingest_answer_t acknowledgement;
     err_t err = {.code = ERR_NONE};
     buf_t tried = BUF_EMPTY;
     form_t form = {.count = 0};
@@ -177,13 +181,12 @@ ingest_wait_t *ingest_take(ingest_port_t *port, const provider_t *provider, cons
     understand(d, provider, r.body, r.form);
     if (d->error.base)
         port_note_dead_letter(in, index, d, request_id);
+    acknowledgement = port_acknowledgement(in, index, route, &r, d);
     if (d->unstored) {
-        ingest_answer_t a = port_acknowledgement(provider, d);
-
         metric_add(in->tallies[index].unstored, 1);
-        answer(ctx, &a);
+        answer(ctx, &acknowledgement);
     } else {
-        wait = port_submit(port, index, d, answer, ctx, &err);
+        wait = port_submit(port, index, d, &acknowledgement, answer, ctx, &err);
         if (!wait)
             refuse(in, index, &err, STR_NONE, request_id, answer, ctx);
     }

@@ -19,8 +19,15 @@ typedef struct ingest ingest_t;
 typedef struct ingest_port ingest_port_t;
 typedef struct ingest_wait ingest_wait_t; /* a request that waits for its delivery */
 
-/* NULL with ERR_CONFIG when a provider's settings are set but not usable. Both must outlive the ports' deliveries. */
-ingest_t *ingest_new(const config_t *config, store_t *store, journal_t *journal, err_t *err);
+/* All must outlive the ports' deliveries. */
+typedef struct ingest_options {
+    store_t *store;
+    journal_t *journal;
+    dialplan_t *dialplan; /* what becomes of calls */
+    bool bridges;         /* there is somebody who can speak with a caller */
+} ingest_options_t;
+/* NULL with ERR_CONFIG when a provider's settings are set but not usable. */
+ingest_t *ingest_new(const config_t *config, const ingest_options_t *options, err_t *err);
 void ingest_free(ingest_t *in); /* after all ports are free */
 /* New secrets. Refused, and the old ones kept, when it would leave a provider that is on without one. */
 bool ingest_reload(ingest_t *in, const config_t *config, err_t *err);

@@ -113,11 +113,28 @@ ingest_answer_t port_refusal(err_code_t code)
     return (ingest_answer_t){.status = err_http_status(code), .code = code};
 }
 
-ingest_answer_t port_acknowledgement(const provider_t *provider, delivery_t *d)
+static const call_plan_t *plan_of(const dialplan_page_t *page, const provider_t *provider, const hook_route_t *route,
+                                  const delivery_t *d)
 {
+    return route->traits & ROUTE_ANSWER ? dialplan_find(page, provider->our_number(d)) : NULL;
+}
+
+ingest_answer_t port_acknowledgement(ingest_t *in, size_t provider_index, const hook_route_t *route,
+                                     const hook_request_t *request, delivery_t *d)
+{
+    const provider_t *provider = PROVIDERS[provider_index];
+    const dialplan_page_t *page = dialplan_hold(in->dialplan);
+    const hook_context_t with = {.keys = keyring_hold(in->keys, provider_index),
+                                 .origin = request->n_origins ? request->origins[0] : STR_NONE,
+                                 .plan = plan_of(page, provider, route, d),
+                                 .bridges = in->bridges,
+                                 .now_us = request->now_us,
+                                 .ticket_life_us = in->ticket_life_us};
     hook_reply_t reply = {.status = 200};
 
-    provider->reply(d, &reply);
+    provider->reply(d, &with, &reply);
+    keyring_release(in->keys);
+    dialplan_release(page);
     return (ingest_answer_t){.status = reply.status, .content_type = reply.content_type, .body = reply.body};
 }
 
@@ -209,8 +226,8 @@ static bool to_journal(ingest_wait_t *w, const char *why, err_t *err)
     return w->in_journal;
 }
 
-ingest_wait_t *port_submit(ingest_port_t *port, size_t provider_index, delivery_t *d, ingest_answer_fn answer,
-                           void *ctx, err_t *err)
+ingest_wait_t *port_submit(ingest_port_t *port, size_t provider_index, delivery_t *d,
+                           const ingest_answer_t *acknowledgement, ingest_answer_fn answer, void *ctx, err_t *err)
 {
     ingest_wait_t *w = arena_zalloc(d->arena, sizeof(*w));
     err_t refused = {.code = ERR_NONE};
@@ -228,7 +245,7 @@ ingest_wait_t *port_submit(ingest_port_t *port, size_t provider_index, delivery_
                                    .payload = d->payload,
                                    .raw = d->raw,
                                    .error = d->raw.base ? d->error : STR_NONE},
-                         .acknowledgement = port_acknowledgement(PROVIDERS[provider_index], d)};
+                         .acknowledgement = *acknowledgement};
     d->home = &port->home;
     d->owner = w;
     d->bytes = arena_bytes(d->arena);

@@ -14,6 +14,9 @@ struct ingest {
     keyring_t *keys;
     store_t *store;
     journal_t *journal;
+    dialplan_t *dialplan;
+    bool bridges;
+    int64_t ticket_life_us;
     int64_t commit_deadline_us;
     bool explains;    /* logs what was tried when a signature does not fit */
     tally_t *tallies; /* by provider index */
@@ -21,11 +24,14 @@ struct ingest {
 };
 
 ingest_answer_t port_refusal(err_code_t code);
-ingest_answer_t port_acknowledgement(const provider_t *provider, delivery_t *d);
+/* What is answered once d is durable. Made before the store gets d, which may change it then. */
+ingest_answer_t port_acknowledgement(ingest_t *in, size_t provider_index, const hook_route_t *route,
+                                     const hook_request_t *request, delivery_t *d);
 
-/* Takes d over on true: to the store, or else to the journal. NULL: neither takes it, and err says why. */
-ingest_wait_t *port_submit(ingest_port_t *port, size_t provider_index, delivery_t *d, ingest_answer_fn answer,
-                           void *ctx, err_t *err);
+/* Takes d over on true: to the store, or else to the journal. NULL: neither takes it, and err says why.
+ * acknowledgement: copied; its body lives in d, or is literal. */
+ingest_wait_t *port_submit(ingest_port_t *port, size_t provider_index, delivery_t *d,
+                           const ingest_answer_t *acknowledgement, ingest_answer_fn answer, void *ctx, err_t *err);
 ingest_t *port_ingest(const ingest_port_t *port);
 size_t port_index_of(const provider_t *provider);
 void port_note_dead_letter(ingest_t *in, size_t index, const delivery_t *d, str_t request_id);

@@ -11,19 +11,25 @@
 #define SELDOM_US     (6 * 3600 * US_PER_S)
 #define LEADS_US      (5 * US_PER_S)
 #define LEADS_AT_ONCE 500
+#define DIALPLAN_US   (5 * US_PER_S)
 #define TEXT(number)  #number
 #define LIMIT(number) " ORDER BY id LIMIT " TEXT(number)
 
+static int64_t next_us(const housekeeping_t *h)
+{
+    int64_t next = h->seldom_us < h->leads_us ? h->seldom_us : h->leads_us;
+
+    return h->dialplan && h->dialplan_us < next ? h->dialplan_us : next;
+}
+
 bool housekeeping_is_due(const housekeeping_t *h, int64_t mono_us)
 {
-    return mono_us >= h->seldom_us || mono_us >= h->leads_us;
+    return mono_us >= next_us(h);
 }
 
 int64_t housekeeping_wait_us(const housekeeping_t *h, int64_t mono_us)
 {
-    int64_t next_us = h->seldom_us < h->leads_us ? h->seldom_us : h->leads_us;
-
-    return next_us > mono_us ? next_us - mono_us : 0;
+    return next_us(h) > mono_us ? next_us(h) - mono_us : 0;
 }
 
 static void seldom(pg_t *pg)
@@ -131,6 +137,22 @@ static void leads(housekeeping_t *h, pg_t *pg)
         h->all_leads_seen = true;
 }
 
+/* ---- the dial plan ---- */
+
+void housekeeping_read_dialplan(housekeeping_t *h, pg_t *pg)
+{
+    static log_gate_t gate;
+    err_t err = {.code = ERR_NONE};
+    int64_t held;
+
+    if (!h->dialplan)
+        return;
+    if (!dialplan_refresh(h->dialplan, pg, &err) && log_gate_open(&gate, 60 * US_PER_S, &held))
+        LOG(LOG_WARN, "dial plan not read: the last one stays", log_cstr("reason", err.detail),
+            log_int("not_logged", held));
+    h->dialplan_us = clock_mono_us() + DIALPLAN_US;
+}
+
 void housekeeping_run(housekeeping_t *h, pg_t *pg)
 {
     int64_t now_us = clock_mono_us();
@@ -143,4 +165,6 @@ void housekeeping_run(housekeeping_t *h, pg_t *pg)
         h->leads_us = now_us + LEADS_US;
         leads(h, pg);
     }
+    if (now_us >= h->dialplan_us)
+        housekeeping_read_dialplan(h, pg);
 }

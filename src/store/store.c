@@ -24,6 +24,7 @@ store_t *store_open(const store_options_t *options)
     writer_options_t writer = {.pooled = options->pooled,
                                .migrate = options->migrate,
                                .keeps_house = options->keeps_house,
+                               .dialplan = options->dialplan,
                                .max_batch = options->max_batch,
                                .statement_timeout_us = options->statement_timeout_us,
                                .commit_deadline_us = options->commit_deadline_us,

@@ -13,6 +13,7 @@
 #ifndef HOOKLINE_STORE_STORE_H
 #define HOOKLINE_STORE_STORE_H
 
+#include "store/dialplan.h"
 #include "store/queue.h"
 
 typedef struct store store_t;
@@ -22,6 +23,7 @@ typedef struct store_options {
     bool pooled;              /* behind a transaction-mode pooler: unnamed statements, no session state */
     bool migrate;             /* bring the schema up to date when the database is first reached */
     bool keeps_house;         /* does what housekeeping.h says, as one that stays does */
+    dialplan_t *dialplan;     /* kept up to date by one that keeps the house; outlives the store; NULL: none */
     size_t connections;       /* writers: 1 to 16 */
     size_t max_batch;         /* deliveries in one transaction */
     int64_t max_queued_bytes; /* bound of what waits in the live lane */

@@ -27,7 +27,8 @@ struct writer {
     pg_t *pg;         /* NULL: not connected */
     int64_t since_us; /* when it took the batch that it holds */
     int64_t backoff_us;
-    bool migrated; /* or nobody asked for it */
+    bool migrated;      /* or nobody asked for it */
+    bool dialplan_read; /* once at least */
     housekeeping_t house;
     metric_t *lost;
     histogram_t *batch_size, *commit_seconds;
@@ -60,6 +61,11 @@ static void back_off(writer_t *w)
     sleep_until_woken(w, wait_us);
 }
 
+static bool keeps_house(const writer_t *w)
+{
+    return w->options.keeps_house && w->options.seat == 0;
+}
+
 /* ---- the connection ---- */
 
 static void connection_lost(writer_t *w, const char *why)
@@ -87,6 +93,19 @@ static bool ensure_migrated(writer_t *w, err_t *err)
     return w->migrated;
 }
 
+/* The first page is there before anybody hears that the database is; later there is one to go on with. */
+static void read_dialplan(writer_t *w)
+{
+    if (!keeps_house(w) || !w->house.dialplan)
+        return;
+    if (w->pg && !w->dialplan_read)
+        housekeeping_read_dialplan(&w->house, w->pg);
+    else
+        w->house.dialplan_us = 0;
+    w->dialplan_read |= w->pg != NULL;
+    dialplan_note_tried(w->house.dialplan);
+}
+
 static bool ensure_connected(writer_t *w)
 {
     static log_gate_t gate;
@@ -101,6 +120,7 @@ static bool ensure_connected(writer_t *w)
     if (w->pg)
         return true;
     w->pg = ensure_migrated(w, &err) ? pg_open(&options, &err) : NULL;
+    read_dialplan(w);
     roster_set_connected(w->roster, o->seat, w->pg != NULL, err.detail);
     if (w->pg) {
         w->backoff_us = BACKOFF_LEAST_US;
@@ -224,11 +244,6 @@ static void write_out(writer_t *w, delivery_t **deliveries, size_t count)
 
 /* ---- the thread ---- */
 
-static bool keeps_house(const writer_t *w)
-{
-    return w->options.keeps_house && w->options.seat == 0;
-}
-
 static void keep_house(writer_t *w)
 {
     if (!keeps_house(w) || !w->pg || !housekeeping_is_due(&w->house, clock_mono_us()))
@@ -302,6 +317,7 @@ writer_t *writer_start(const writer_options_t *options)
     w->roster = options->roster;
     w->backoff_us = BACKOFF_LEAST_US;
     w->migrated = !options->migrate || options->seat != 0;
+    w->house.dialplan = options->dialplan;
     w->lost = metrics_series(METRIC_DATABASE_LOST, "");
     w->batch_size = metrics_histogram(METRIC_BATCH_SIZE, "", SIZES, COUNT(SIZES));
     w->commit_seconds =

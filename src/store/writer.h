@@ -5,6 +5,7 @@
 #ifndef HOOKLINE_STORE_WRITER_H
 #define HOOKLINE_STORE_WRITER_H
 
+#include "store/dialplan.h"
 #include "store/roster.h"
 
 typedef struct writer writer_t;
@@ -16,6 +17,7 @@ typedef struct writer_options {
     bool pooled;
     bool migrate;
     bool keeps_house;
+    dialplan_t *dialplan; /* read by the one that keeps the house; NULL: none */
     size_t max_batch;
     int64_t statement_timeout_us;
     int64_t commit_deadline_us;

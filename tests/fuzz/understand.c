@@ -66,17 +66,31 @@ static void check_delivery(const delivery_t *d)
         check_fact(d->arena, f);
 }
 
-static void check_reply(delivery_t *d)
+static void check_reply(delivery_t *d, const call_plan_t *plan)
 {
+    const hook_context_t with = {
+        .origin = STR("https://calls.example.com"), .plan = plan, .bridges = true, .ticket_life_us = US_PER_S};
     hook_reply_t reply = {.status = 200};
 
-    provider->reply(d, &reply);
+    provider->reply(d, &with, &reply);
     /* 422: what no answer of ours could serve, and any 2xx would be taken for one (Vapi's voice-request) */
     CHECK((reply.status >= 200 && reply.status < 300) || reply.status == 422, d->event_type);
     CHECK(str_is_empty(reply.body) == str_is_empty(reply.content_type), reply.body);
     CHECK(is_storable(reply.body), reply.body);
     if (str_eq(reply.content_type, STR("application/json")))
         CHECK(is_clean_json(d->arena, reply.body, none), reply.body);
+}
+
+/* What is planned has been written by somebody, too. */
+static void check_answers(delivery_t *d, const hook_route_t *route, str_t words)
+{
+    const call_agent_t agent = {.id = words, .greeting = words};
+
+    if (!(route->traits & ROUTE_ANSWER))
+        return;
+    check_text(provider->our_number(d));
+    for (int action = CALL_UNPLANNED; action <= CALL_BRIDGE; action++)
+        check_reply(d, &(call_plan_t){.action = (call_action_t)action, .greeting = words, .agent = &agent});
 }
 
 /* ---- is it the same again? ---- */
@@ -116,7 +130,8 @@ static void try_route(const hook_route_t *route, str_t body, bool is_form)
     if (d) {
         check_delivery(d);
         check_same(d, again);
-        check_reply(d);
+        check_reply(d, NULL);
+        check_answers(d, route, body);
     }
     delivery_free(d);
     delivery_free(again);

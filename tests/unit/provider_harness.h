@@ -136,12 +136,18 @@ static inline delivery_t *deliver_fixture(const provider_t *p, const char *route
     return deliver(p, route, is_form ? BODY_FORM : BODY_JSON, fixture(path));
 }
 
-static inline hook_reply_t reply_to(const provider_t *p, delivery_t *d)
+static inline hook_reply_t reply_with(const provider_t *p, delivery_t *d, const hook_context_t *with)
 {
     hook_reply_t r = {.status = 0};
 
-    p->reply(d, &r);
+    p->reply(d, with, &r);
     return r;
+}
+
+/* Where nothing is planned, and nobody can speak. */
+static inline hook_reply_t reply_to(const provider_t *p, delivery_t *d)
+{
+    return reply_with(p, d, &(hook_context_t){.origin = STR("https://calls.example.com")});
 }
 
 /* ---- rows: what the facts of many deliveries come to, as the store merges them ---- */

@@ -152,9 +152,10 @@ static bool normalise(delivery_t *d, err_t *err)
 }
 
 /* LiveKit looks at the status alone. */
-static void reply(delivery_t *d, hook_reply_t *out)
+static void reply(delivery_t *d, const hook_context_t *with, hook_reply_t *out)
 {
     (void)d;
+    (void)with;
     *out = (hook_reply_t){.status = 200};
 }
 

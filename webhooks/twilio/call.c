@@ -45,6 +45,13 @@ static const status_t *find_status(str_t word)
     return NULL;
 }
 
+bool twilio_is_final(str_t word)
+{
+    const status_t *status = find_status(word);
+
+    return status && status->phase == PHASE_ENDED;
+}
+
 /* CallDuration is in seconds. Duration, beside it, is in minutes begun, for billing: never to be used. */
 static void duration_facts(fact_t *call, version_t v, const status_t *status, int64_t at_us, str_t text)
 {

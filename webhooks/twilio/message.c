@@ -53,8 +53,9 @@ static const row_t ROWS[] = {
     {ANY_ROUTE, TWILIO_RECORDING_URL, "record", "record", TWILIO_CALL_SID, HASH, ANSWER_TWIML, twilio_call},
     {ANY_ROUTE, TWILIO_SPEECH_RESULT, "gather", "gather", TWILIO_CALL_SID, HASH_AND_TOKEN, ANSWER_TWIML, twilio_gather},
     {ANY_ROUTE, TWILIO_DIGITS, "gather", "gather", TWILIO_CALL_SID, HASH_AND_TOKEN, ANSWER_TWIML, twilio_gather},
-    {ANY_ROUTE, TWILIO_ERROR_URL, "voice-fallback", "fallback", TWILIO_CALL_SID, HASH, ANSWER_TWIML, twilio_call},
-    {WHERE_TWIML_IS_FETCHED, TWILIO_CALL_STATUS, "voice", "voice", TWILIO_CALL_SID, HASH, ANSWER_TWIML, twilio_call},
+    {ANY_ROUTE, TWILIO_ERROR_URL, TWILIO_VOICE_FALLBACK, "fallback", TWILIO_CALL_SID, HASH, ANSWER_TWIML, twilio_call},
+    {WHERE_TWIML_IS_FETCHED, TWILIO_CALL_STATUS, TWILIO_VOICE, "voice", TWILIO_CALL_SID, HASH, ANSWER_TWIML,
+     twilio_call},
     /* a status callback all the same, by what only it has */
     {ANY_ROUTE, TWILIO_SEQUENCE_NUMBER, CALL_PROGRESS, "call", TWILIO_CALL_SID, TWILIO_CALL_STATUS, ANSWER_EMPTY,
      twilio_call},

@@ -4,12 +4,13 @@
  * gives up 15 s after it began (twilio.com/docs/usage/webhooks/webhooks-connection-overrides, read 2026-11-21); no
  * order is promised. What the messages are is in message.c. */
 #include "twilio/twilio.h"
+#include "twilio/twiml.h"
 
 const hook_route_t TWILIO_ROUTES[TWILIO_ROUTE_COUNT] = {
-    {TWILIO_ROUTE_EVENTS, "/webhooks/twilio", BODY_FORM | BODY_JSON | BODY_QUERY, 0},
-    {"voice", "/webhooks/twilio/voice", BODY_FORM | BODY_QUERY, 0},
-    {"media-stream-twiml", "/media-stream-twiml", BODY_FORM | BODY_QUERY, 0},
-    {TWILIO_ROUTE_STREAM, "/media-stream", BODY_QUERY, ROUTE_STREAM},
+    {TWILIO_ROUTE_EVENTS, TWILIO_PATH_EVENTS, BODY_FORM | BODY_JSON | BODY_QUERY, 0},
+    {"voice", "/webhooks/twilio/voice", BODY_FORM | BODY_QUERY, ROUTE_ANSWER},
+    {"media-stream-twiml", "/media-stream-twiml", BODY_FORM | BODY_QUERY, ROUTE_ANSWER},
+    {TWILIO_ROUTE_STREAM, TWILIO_PATH_STREAM, BODY_QUERY, ROUTE_STREAM},
 };
 
 /* CallToken lets its holder place calls in the caller's name, <Pay> gives a token that charges a card, and a SIP call
@@ -22,19 +23,12 @@ static const char *const REDACT[] = {
  * 2026-11-21). Whether every request has it is not said. */
 static const char *const KEEP_HEADERS[] = {TWILIO_IDEMPOTENCY_TOKEN, NULL};
 
-/* Until calls are answered by an agent, a caller hears that nobody is there. `text/xml`, or Twilio raises 12300
- * (twilio.com/docs/api/errors/12300). */
-#define XML "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"
-static const char NOBODY_THERE[] = XML "<Response><Say>Thank you for calling. Nobody can take your call right now. "
-                                       "Please try again later. Goodbye.</Say><Hangup/></Response>";
-static const char NOTHING_TO_DO[] = XML "<Response/>";
-
-static void reply(delivery_t *d, hook_reply_t *out)
+static void reply(delivery_t *d, const hook_context_t *with, hook_reply_t *out)
 {
     bool is_event = str_eq(str_from(d->route), STR(TWILIO_ROUTE_EVENTS));
 
     if (twilio_wants_twiml(d))
-        *out = (hook_reply_t){200, STR("text/xml; charset=utf-8"), str_from(is_event ? NOTHING_TO_DO : NOBODY_THERE)};
+        *out = (hook_reply_t){200, STR(TWIML_CONTENT_TYPE), is_event ? STR(TWIML_EMPTY) : twilio_voice_answer(d, with)};
     else
         *out = (hook_reply_t){.status = 204};
 }
@@ -53,6 +47,7 @@ const provider_t provider_twilio = {
     .redact = REDACT,
     .keep_headers = KEEP_HEADERS,
     .normalise = twilio_normalise,
+    .our_number = twilio_our_number,
     .reply = reply,
     .sign = twilio_sign,
     .query = twilio_query,

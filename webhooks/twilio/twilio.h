@@ -118,6 +118,8 @@ typedef struct twilio_request {
 bool twilio_normalise(delivery_t *d, err_t *err);
 bool twilio_wants_twiml(const delivery_t *d);
 #define TWILIO_IDEMPOTENCY_TOKEN "i-twilio-idempotency-token" /* a header, kept among the parameters */
+#define TWILIO_VOICE             "voice"                      /* what is to be done with a call is asked for */
+#define TWILIO_VOICE_FALLBACK    "voice-fallback"             /* once more, where that failed */
 str_t twilio_hash(const twilio_request_t *r);                 /* of all parameters but that one */
 
 /* What a message is understood by: its facts, and where the row of the table cannot say it, the event key. */
@@ -144,8 +146,13 @@ bool twilio_admit(const void *keys, const hook_request_t *r, arena_t *scratch, h
  * as text; both may be unknown. */
 void twilio_status(fact_t *call, version_t v, str_t word, int64_t at_us, str_t seconds);
 str_t twilio_status_word(str_t status);           /* Twilio's documentation spells one of them in two ways */
+bool twilio_is_final(str_t word);                 /* call.c: the call is over */
 void twilio_connected(const twilio_request_t *r); /* call.c: audio flows, so somebody has answered by now */
 void twilio_recording(const twilio_request_t *r); /* recording.c: whatever message names a recording */
+
+/* voice.c: what becomes of a call */
+str_t twilio_our_number(const delivery_t *d);
+str_t twilio_voice_answer(delivery_t *d, const hook_context_t *with); /* TwiML, in d's arena or literal */
 
 /* object.c: a JSON object of what is known; absent where nothing is */
 typedef struct twilio_entry {
@@ -160,6 +167,8 @@ str_t twilio_object(arena_t *a, const twilio_entry_t *entries, size_t count);
 extern const hook_route_t TWILIO_ROUTES[TWILIO_ROUTE_COUNT];
 #define TWILIO_ROUTE_EVENTS "events"       /* where everything is reported */
 #define TWILIO_ROUTE_STREAM "media-stream" /* where media streams come in; from all the others TwiML is fetched */
+#define TWILIO_PATH_EVENTS  "/webhooks/twilio"
+#define TWILIO_PATH_STREAM  "/media-stream"
 
 /* samples.c */
 #define TWILIO_SAMPLE_COUNT 17

@@ -228,12 +228,13 @@ static bool normalise(delivery_t *d, err_t *err)
     return true;
 }
 
-static void reply(delivery_t *d, hook_reply_t *out)
+static void reply(delivery_t *d, const hook_context_t *with, hook_reply_t *out)
 {
     const cJSON *message = d->root ? json_at(d->root, "message") : NULL;
     const row_t *row = find_row(d->event_type);
     str_t body = row->answer ? str_from(row->answer) : STR("{}");
 
+    (void)with;
     if (row->make_answer)
         body = row->make_answer(message, d->arena);
     *out = (hook_reply_t){row->status ? row->status : 200, STR("application/json"), body};

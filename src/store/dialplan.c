@@ -109,37 +109,39 @@ const call_agent_t *dialplan_agent(const dialplan_page_t *page, str_t id)
 /* ---- reading ---- */
 
 /* Of both tables, what is looked at: one more than the most, so that it shows. */
+#define MOST_AND_ONE " LIMIT " AS_TEXT(MOST_ROWS) " + 1"
 #define NUMBERS_THERE                                                                                                  \
     "(SELECT *, xmin, ctid FROM public.phone_numbers WHERE number IS NOT NULL AND remote_deleted_at IS NULL"           \
-    " ORDER BY number LIMIT " AS_TEXT(MOST_ROWS) " + 1)"
+    " ORDER BY number" MOST_AND_ONE ") AS n"
 #define AGENTS_THERE                                                                                                   \
-    "(SELECT *, xmin, ctid FROM public.agents WHERE remote_deleted_at IS NULL ORDER BY id LIMIT " AS_TEXT(             \
-        MOST_ROWS) " + 1)"
+    "(SELECT *, xmin, ctid FROM public.agents WHERE remote_deleted_at IS NULL ORDER BY id" MOST_AND_ONE ") AS a"
 
 /* A version of a row is one place written by one transaction: where and by whom its rows were written tells of any
  * change, of a row that was deleted too. updated_at would not: it is when a transaction began, and may be set by hand.
  * Transactions are counted anew where a server is another. */
-#define MARK_OF(rows) "(SELECT concat(count(*), ' ', sum(hashtextextended(concat(ctid, xmin), 0))) FROM " rows " AS r)"
+#define MARK_OF(rows) "(SELECT concat(count(*), ' ', sum(hashtextextended(concat(ctid, xmin), 0))) FROM " rows ")"
 static const char FINGERPRINT[] =
     "SELECT concat(pg_postmaster_start_time(), ' ', " MARK_OF(NUMBERS_THERE) ", ' ', " MARK_OF(AGENTS_THERE) ")";
 
-/* One statement sees one moment. Rows beyond MOST_BYTES come without their texts, to be counted. */
+/* One statement sees one moment. Of rows that do not fit, the largest, only the keys come, to be counted. */
+#define NUMBERS                                                                                                        \
+    "SELECT 'number' AS kind, number AS key, agent_id::text AS agent, action, greeting, NULL AS name,"                 \
+    " NULL AS prompt, NULL AS config FROM " NUMBERS_THERE
+#define AGENTS "SELECT 'agent', id::text, NULL, action, greeting, name, prompt, config::text FROM " AGENTS_THERE
+#define SIZE   "octet_length(concat(key, agent, greeting, name, prompt, config))"
+#define ADDED  "sum(size) OVER (ORDER BY kind DESC, size, key COLLATE \"C\" ROWS UNBOUNDED PRECEDING)"
+#define FITS   ADDED " <= " AS_TEXT(MOST_BYTES) " AS fits"
 static const char ROWS[] =
-    "WITH r AS (SELECT 'number' AS kind, number AS key, agent_id::text AS agent, action, greeting, NULL AS name,"
-    "  NULL AS prompt, NULL AS config FROM " NUMBERS_THERE " AS n"
-    " UNION ALL SELECT 'agent', id::text, NULL, action, greeting, name, prompt, config::text FROM " AGENTS_THERE
-    " AS a),"
-    " measured AS (SELECT *, sum(octet_length(concat(key, agent, greeting, name, prompt, config)))"
-    "  OVER (ORDER BY kind DESC, key COLLATE \"C\" ROWS UNBOUNDED PRECEDING) <= " AS_TEXT(
-        MOST_BYTES) " AS fits FROM r)"
-                    " SELECT CASE WHEN fits THEN kind ELSE 'left out' END, key, agent, action, CASE WHEN fits THEN "
-                    "greeting END,"
-                    " CASE WHEN fits THEN name END, CASE WHEN fits THEN prompt END, CASE WHEN fits THEN config END"
-                    " FROM measured ORDER BY kind, key COLLATE \"C\"";
+    "WITH r AS (" NUMBERS " UNION ALL " AGENTS "), measured AS (SELECT *, " SIZE " AS size FROM r),"
+    " added AS (SELECT *, " FITS " FROM measured)"
+    " SELECT * FROM (SELECT kind, key, agent, action, greeting, name, prompt, config FROM added WHERE fits"
+    " UNION ALL SELECT 'too much', key, NULL, NULL, NULL, NULL, NULL, NULL FROM added WHERE NOT fits) AS told"
+    " ORDER BY kind, key COLLATE \"C\"";
 enum { KIND, KEY, AGENT, ACTION, GREETING, NAME, PROMPT, CONFIG };
 
 typedef struct entry {
     call_plan_t plan;
+    bool exact; /* it is written in E.164 */
     int row;
 } entry_t;
 
@@ -208,7 +210,7 @@ static call_action_t action_of(const reading_t *in, int row, const call_agent_t 
 
 static void read_number(reading_t *in, int row)
 {
-    str_t number = phone_e164(in->page->arena, text_at(in->rows, row, KEY));
+    str_t written = text_at(in->rows, row, KEY), number = phone_e164(in->page->arena, written);
     const call_agent_t *agent = dialplan_agent(in->page, text_at(in->rows, row, AGENT));
 
     if (!number.base)
@@ -220,6 +222,7 @@ static void read_number(reading_t *in, int row)
                                                           .action = action_of(in, row, agent),
                                                           .greeting = kept_at(in, row, GREETING),
                                                           .agent = agent},
+                                                 .exact = str_eq(number, written),
                                                  .row = row};
 }
 
@@ -228,11 +231,11 @@ static int by_number_and_row(const void *a, const void *b)
     const entry_t *x = a, *y = b;
     int order = str_cmp(x->plan.number, y->plan.number);
 
+    order = order ? order : y->exact - x->exact;
     return order ? order : x->row - y->row;
 }
 
-/* Two rows may write one number in two ways: the one in E.164 counts, as '+' comes before all else that a number begins
- * with but '('. */
+/* Two rows may write one number in two ways: the one in E.164 counts, else the first. */
 static void keep_numbers(reading_t *in)
 {
     dialplan_page_t *page = in->page;

@@ -291,6 +291,7 @@ test('a client that leaves before the answer costs nothing, and its delivery is 
 test('through PgBouncer in transaction mode every provider works, and the rows are the same', async (t) => {
     const bouncer = await startBouncer(database.url);
     t.after(bouncer.stop);
+    await database.rows("INSERT INTO phone_numbers (number, action) VALUES ('+12025550100', 'answer')");
     const pooled = {DATABASE_URL: bouncer.url, HOOKLINE_DATABASE_POOLED: 1};
     const hooklines = [
         await startHookline(pooled),
@@ -298,6 +299,9 @@ test('through PgBouncer in transaction mode every provider works, and the rows a
         await startHookline({DATABASE_URL: database.url}),
     ];
     t.after(() => inTurn(...hooklines.map((hookline) => hookline.end)));
+
+    for (const hookline of hooklines)
+        assert.equal((await hookline.metrics()).sum('hookline_dialplan_numbers'), 1);
 
     const told = [];
     for (const provider of Object.keys(CALLS))

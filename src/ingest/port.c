@@ -113,20 +113,14 @@ ingest_answer_t port_refusal(err_code_t code)
     return (ingest_answer_t){.status = err_http_status(code), .code = code};
 }
 
-static const call_plan_t *plan_of(const dialplan_page_t *page, const provider_t *provider, const hook_route_t *route,
-                                  const delivery_t *d)
-{
-    return route->traits & ROUTE_ANSWER ? dialplan_find(page, provider->our_number(d)) : NULL;
-}
-
 ingest_answer_t port_acknowledgement(ingest_t *in, size_t provider_index, const hook_route_t *route,
                                      const hook_request_t *request, delivery_t *d)
 {
     const provider_t *provider = PROVIDERS[provider_index];
-    const dialplan_page_t *page = dialplan_hold(in->dialplan);
+    const dialplan_page_t *page = route->traits & ROUTE_ANSWER ? dialplan_hold(in->dialplan) : NULL;
     const hook_context_t with = {.keys = keyring_hold(in->keys, provider_index),
                                  .origin = request->n_origins ? request->origins[0] : STR_NONE,
-                                 .plan = plan_of(page, provider, route, d),
+                                 .plan = page ? dialplan_find(page, provider->our_number(d)) : NULL,
                                  .bridges = in->bridges,
                                  .now_us = request->now_us,
                                  .ticket_life_us = in->ticket_life_us};
@@ -134,7 +128,8 @@ ingest_answer_t port_acknowledgement(ingest_t *in, size_t provider_index, const 
 
     provider->reply(d, &with, &reply);
     keyring_release(in->keys);
-    dialplan_release(page);
+    if (page)
+        dialplan_release(page);
     return (ingest_answer_t){.status = reply.status, .content_type = reply.content_type, .body = reply.body};
 }
 

@@ -279,7 +279,7 @@ static void tell(const dialplan_t *d, const reading_t *in)
     const dialplan_page_t *page = in->page;
 
     if (in->left_out)
-        LOG(LOG_ERROR, "the dial plan is too large: some of it is not used", log_int("rows_left_out", in->left_out),
+        LOG(LOG_ERROR, "the dial plan is too large: some of it is not used", log_int("left_out_at_least", in->left_out),
             log_cstr("hint", "phone_numbers and agents may have " AS_TEXT(
                                  MOST_ROWS) " rows each, and texts of " AS_TEXT(MOST_BYTES) " bytes"));
     if ((int64_t)page->n_planned != metric_value(d->numbers_gauge) || in->unreadable)

@@ -37,6 +37,7 @@
 //     dropAfterMs          the connection breaks
 //     unknownEvents, bigEventBytes, fragments (frames a message is cut into), doneWithoutCreated
 //     slowReadMs           nothing is read for so long once the session is ready
+//     keepRecords: false   for one that runs for long: nothing but counts and faults
 //     latencyMs, pingMs (20 s), tls: {key, cert}, lifeSeconds (of session.expires_at)
 // And by hand, at any moment: session.send(event), drop(), close(code, reason), pauseReading(ms).
 
@@ -136,6 +137,9 @@ export class RealtimeSession extends Waiting {
     get id() {
         return this.config.id;
     }
+    get keeps() {
+        return this.options.keepRecords !== false;
+    }
     get vad() {
         return this.config.audio.input.turn_detection;
     }
@@ -222,7 +226,7 @@ export class RealtimeSession extends Waiting {
         if (this.socket.readyState !== 1) return;
         const whole = {type: event.type, event_id: newId('event'), ...event};
         this.#note(whole);
-        this.sent.push({at: performance.now() - this.#beganAt, event: whole});
+        if (this.keeps) this.sent.push({at: performance.now() - this.#beganAt, event: whole});
         this.#write(JSON.stringify(whole));
         this.emit('sent', whole);
         this.changed();
@@ -257,7 +261,7 @@ export class RealtimeSession extends Waiting {
     }
 
     #addItem({id, role, status}) {
-        this.items.set(id, {id, role, status, audio: [], audioMs: 0, firstAudioAt: null});
+        this.items.set(id, {id, role, status, audio: [], audioBytes: 0, audioMs: 0, firstAudioAt: null});
         this.order.push(id);
     }
 
@@ -265,7 +269,8 @@ export class RealtimeSession extends Waiting {
         const item = this.items.get(item_id);
         const bytes = Buffer.from(delta, 'base64');
         item.firstAudioAt ??= performance.now();
-        item.audio.push(bytes);
+        if (this.keeps) item.audio.push(bytes);
+        item.audioBytes += bytes.length;
         item.audioMs += msOf(bytes.length);
         this.audioOut = true;
     }
@@ -338,7 +343,7 @@ export class RealtimeSession extends Waiting {
             );
         if (event.event_id !== undefined && (typeof event.event_id !== 'string' || event.event_id.length > 512))
             return this.fail({code: 'invalid_value', message: "Invalid 'event_id'.", param: 'event_id'}, event);
-        if (event.type !== 'input_audio_buffer.append')
+        if (this.keeps && event.type !== 'input_audio_buffer.append')
             this.received.push({at: performance.now() - this.#beganAt, event});
         take(this, event);
         this.emit('received', event);
@@ -354,7 +359,7 @@ export class RealtimeSession extends Waiting {
             this.noiseBytes += bytes.length;
             return this.fault('audio was appended while the format is PCM: noise');
         }
-        this.#appended.push(bytes);
+        if (this.keeps) this.#appended.push(bytes);
         this.appendedBytes += bytes.length;
         this.uncommittedBytes += bytes.length;
         return this.conductor.append(bytes);
@@ -459,7 +464,7 @@ const noSuchItem = (verb, id) => ({
 
 function truncateFault(item, id, part, ms) {
     if (!item) return noSuchItem('truncate', id);
-    if (item.role !== 'assistant' || item.audio.length === 0)
+    if (item.role !== 'assistant' || item.audioBytes === 0)
         return {code: 'unsupported_content_type', message: 'Only model output audio messages can be truncated'};
     if (part !== 0) return {code: 'invalid_value', message: "Invalid 'content_index'.", param: 'content_index'};
     if (!Number.isInteger(ms) || ms < 1)
@@ -520,10 +525,15 @@ export class RealtimeServer extends Waiting {
         const {perSession, ...options} = this.options;
         const session = new RealtimeSession(socket, request, {...options, ...perSession?.(this.sessions.length)});
         session.on('changed', () => this.changed());
+        if (!session.keeps) session.on('closed', () => this.#forget(session));
         this.sessions.push(session);
         this.emit('session', session);
         session.begin();
         this.changed();
+    }
+
+    #forget(session) {
+        this.sessions = this.sessions.filter((each) => each !== session);
     }
 
     /** Waits for the session of that number, counted from 0 in the order of their connections. */

@@ -756,6 +756,7 @@ describe('OpenAI’s side', () => {
         assert.equal(big.client.of('error').length, 0);
         assert.equal(big.client.of('response.future_thing').length, 1);
         assert.equal(big.client.of('session.future_thing')[0].padding.length, 1 << 20);
+        await until('a pong', () => big.session.pongs > 0);
         assert.deepEqual(big.session.faults, []);
 
         const pcm = await talk(t, {updatedAs: 'pcm'});

@@ -52,6 +52,8 @@ import {Waiting, later} from './waiting.mjs';
 import {WebSocketServer} from './ws.mjs';
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const PING_MS = 20_000;
+const PONG_MS = 10_000;
 const LEAST_COMMIT_MS = 100;
 const LONGEST_ITEM_ID = 32;
 
@@ -106,6 +108,7 @@ export class RealtimeSession extends Waiting {
     appendedBytes = 0;
     uncommittedBytes = 0;
     noiseBytes = 0;
+    pongs = 0; // the number of the last ping that was answered
     items = new Map(); // id → {id, role, status, audio: [bytes], audioMs, firstAudioAt}
     order = [];
     interruptions = [];
@@ -209,15 +212,15 @@ export class RealtimeSession extends Waiting {
     }
 
     #ping() {
-        let answered = true;
-        this.socket.on('pong', () => (answered = true));
+        let asked = 0;
+        this.socket.on('pong', () => (this.pongs = asked));
         const ping = () => {
-            if (!answered) this.fault('a ping was not answered');
-            answered = false;
+            const nth = ++asked;
             this.socket.ping();
-            this.after(this.options.pingMs ?? 20_000, ping);
+            this.after(PONG_MS, () => this.pongs < nth && this.fault('a ping was not answered'));
+            this.after(this.options.pingMs ?? PING_MS, ping);
         };
-        this.after(this.options.pingMs ?? 20_000, ping);
+        this.after(this.options.pingMs ?? PING_MS, ping);
     }
 
     // ---- what we say ----

@@ -87,6 +87,7 @@ export class TwilioCall extends Waiting {
     #ended = later();
     #startedAt = performance.now();
     #leave = null; // why the caller has left
+    #leaving = new AbortController();
 
     constructor(options) {
         super();
@@ -148,6 +149,7 @@ export class TwilioCall extends Waiting {
     }
     #go(how, leave) {
         this.#leave ??= how;
+        this.#leaving.abort();
         if (this.stream && !this.stream.closed) leave();
         return this.ended;
     }
@@ -289,13 +291,18 @@ export class TwilioCall extends Waiting {
 
     // ---- verbs ----
 
+    /** Lets time pass, unless the caller leaves. */
+    #pass(ms) {
+        return sleep(ms, undefined, {signal: this.#leaving.signal}).catch(() => {});
+    }
+
     async say(verb) {
         const text = textOf(verb).trim();
         if (text === '') this.fault(13520, '<Say> without words');
         if (elementsOf(verb).length > 0) this.fault(12200, 'an element in <Say>');
         this.said.push(text);
         this.emit('say', text);
-        await sleep(text.length * this.options.sayMsPerCharacter);
+        await this.#pass(text.length * this.options.sayMsPerCharacter);
     }
 
     async connect(verb) {
@@ -372,7 +379,7 @@ export class TwilioCall extends Waiting {
     }
 
     async pause(verb) {
-        await sleep(1000 * Number(verb.attributes.length ?? 1));
+        await this.#pass(1000 * Number(verb.attributes.length ?? 1));
     }
 
     reject(verb, nth) {

@@ -2,6 +2,7 @@
 // by, and see when somebody does not. No hookline is needed.
 
 import assert from 'node:assert/strict';
+import {execFile, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {readFileSync} from 'node:fs';
 import http from 'node:http';
@@ -24,6 +25,7 @@ import {TwilioCall, placeCall, signatureOf} from '../simulators/twilio_call.mjs'
 import {WebSocket, WebSocketServer} from '../simulators/ws.mjs';
 import {parseXml} from '../simulators/xml.mjs';
 import {ROOT} from './lib/hookline.mjs';
+import {makeCertificates} from './lib/nginx.mjs';
 import {until} from './lib/wait.mjs';
 
 const FIXTURES = join(ROOT, 'tests/fixtures');
@@ -428,6 +430,7 @@ class Client {
         const authorization = key && {Authorization: `Bearer ${key}`};
         client.socket = new WebSocket(server.url + query, {
             perMessageDeflate: false,
+            rejectUnauthorized: false,
             headers: {...authorization, ...headers},
         });
         client.socket.on('message', (data) => client.events.push(JSON.parse(data)));
@@ -774,10 +777,34 @@ describe('OpenAI’s side', () => {
         });
         assert.equal(old.client.of('error')[0].error.code, 'session_expired');
 
+        const slow = await talk(t, {slowReadMs: 500});
+        assert.equal(slow.session.socket.isPaused, true);
+        slow.client.hear(...QUESTION);
+        await slow.client.next('response.done');
+
         const silent = await talk(t, {created: false}, {configured: false});
         const refused = await talk(t, {refuse: 'insufficient_quota'}, {configured: false});
         assert.equal((await refused.client.closed).code, 4000);
         assert.deepEqual(silent.client.events, []);
+    });
+
+    it('has one voice from its first word to its last', async (t) => {
+        const {client} = await talk(t);
+        client.send({type: 'session.update', session: {...CONFIG, audio: {output: {voice: 'cedar'}}}});
+        await client.next('session.updated', 2);
+        client.send({type: 'response.create'});
+        await client.next('response.done');
+        client.send({type: 'session.update', session: CONFIG});
+        assert.equal((await client.next('error')).error.param, 'session.audio.output.voice');
+    });
+
+    it('is there by TLS too', async (t) => {
+        const certificates = makeCertificates();
+        t.after(() => certificates.remove());
+        const [key, cert] = ['server.key', 'server.pem'].map((name) => readFileSync(join(certificates.folder, name)));
+        const {server, session} = await talk(t, {tls: {key, cert}});
+        assert.match(server.url, /^wss:/);
+        assert.ok(session.ready);
     });
 
     it('replays a call as it is written, waiting for what each line waits for', async (t) => {
@@ -798,5 +825,60 @@ describe('OpenAI’s side', () => {
         assert.equal(session.tokens, 754);
         assert.equal(session.id, 'sess_DcS0twoturnbargein0001');
         assert.deepEqual([session.faults, session.errors], [[], []]);
+    });
+});
+
+describe('the programs', () => {
+    const program = (name) => join(ROOT, 'tests/simulators', name);
+    const env = {PATH: process.env.PATH};
+    const run = (...args) =>
+        new Promise((resolve) => {
+            execFile(process.execPath, [program('call.mjs'), ...args], {env}, (error, stdout) =>
+                resolve({code: error?.code ?? 0, stdout}),
+            );
+        });
+
+    it('call.mjs tells how a call goes, and whether it went well', async (t) => {
+        const server = await new Answering().listen();
+        t.after(() => server.close());
+        const call = ['--url', server.via, '--public-url', PUBLIC, '--path', '/voice', '--auth-token', 'token'];
+        server.onStart = () => {
+            server.play(300);
+            setTimeout(() => server.socket.close(1000), 600);
+        };
+        const well = await run(...call);
+        assert.equal(well.code, 0, well.stdout);
+        for (const words of [
+            /answered: TwiML/,
+            /stream is open/,
+            /agent spoke 0\.3 s/,
+            /greeting: “Sorry\.”/,
+            /ended: nothing more/,
+        ])
+            assert.match(well.stdout, words);
+        assert.deepEqual(
+            server.posts.map(({url}) => url),
+            ['/voice', '/webhooks/twilio'],
+        );
+        assert.ok(
+            server.posts.every(
+                ({headers, url, form}) => headers['x-twilio-signature'] === signatureOf('token', PUBLIC + url, form),
+            ),
+        );
+        server.answer = {status: 503};
+        assert.equal((await run(...call)).code, 1);
+        assert.equal((await run('--auth-token', 'token')).code, 2);
+    });
+
+    it('realtime_server.mjs says where it is, and is there until it is told to end', async (t) => {
+        const child = spawn(process.execPath, [program('realtime_server.mjs'), '--quiet'], {env});
+        t.after(() => child.kill('SIGKILL'));
+        const [line] = await once(child.stdout.setEncoding('utf8'), 'data');
+        const [, url] = /^listening on (ws:\S+)\n$/.exec(line);
+        const socket = new WebSocket(`${url}?model=gpt-realtime-2.1`, {headers: {Authorization: 'Bearer sk-test'}});
+        const [data] = await once(socket, 'message');
+        assert.equal(JSON.parse(data).type, 'session.created');
+        child.kill('SIGTERM');
+        assert.deepEqual(await once(child, 'exit'), [0, null]);
     });
 });

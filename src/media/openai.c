@@ -461,10 +461,13 @@ static realtime_fault_kind_t closed(int code)
 const realtime_dialect_t REALTIME_OPENAI = {
     .name = "openai",
     .title = "OpenAI Realtime",
+    .key_field = "Authorization",
+    .key_prefix = "Bearer ",
     .address = openai_address,
     .configure = openai_configure,
     .hear = openai_hear,
     .speak = openai_speak,
+    .cancel = openai_cancel,
     .truncate = openai_truncate,
     .forget = openai_forget,
     .recall = openai_recall,

@@ -118,6 +118,13 @@ void openai_speak(buf_t *out, str_t instructions, str_t event_id)
     buf_addc(out, '}');
 }
 
+void openai_cancel(buf_t *out, str_t response)
+{
+    begin(out, "response.cancel", STR_NONE);
+    add_text(out, "response_id", response);
+    buf_addc(out, '}');
+}
+
 void openai_truncate(buf_t *out, str_t item, int part, int64_t heard_ms, str_t event_id)
 {
     begin(out, "conversation.item.truncate", event_id);

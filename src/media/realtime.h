@@ -38,18 +38,21 @@ typedef enum {
     REALTIME_ERROR,          /* fault, of_event */
 } realtime_kind_t;
 
-/* What a fault means for the session. */
-typedef enum {
-    FAULT_HARMLESS,      /* goes on; to be counted */
-    FAULT_SETTINGS,      /* our configuration of the session was refused as a whole, and it keeps its former one */
-    FAULT_TRANSCRIBER,   /* because of realtime_config_t.transcriber: another may be taken. Of an error, the same; of
-                            REALTIME_HEARD_FAILED, it will write down nothing */
-    FAULT_MISCONFIGURED, /* key, model, dialect: trying again is of no use, an operator must act */
-    FAULT_QUOTA,         /* no money, or a limit that does not pass soon: the same, for another reason */
-    FAULT_BUSY,          /* a limit that passes: the same may be asked again in a while */
-    FAULT_EXPIRED,       /* the session has lived for as long as any may: another one goes on */
-    FAULT_SERVER,        /* theirs: goes on unless they close */
-} realtime_fault_kind_t;
+/* What a fault means for the session; its name is for metrics. */
+#define REALTIME_FAULTS(X)                                                                                             \
+    X(FAULT_HARMLESS, "harmless")           /* goes on; to be counted */                                               \
+    X(FAULT_SETTINGS, "settings")           /* our configuration was refused as a whole, and the former one stays */   \
+    X(FAULT_TRANSCRIBER, "transcriber")     /* because of realtime_config_t.transcriber: another may be taken. Of      \
+                                               REALTIME_HEARD_FAILED: it will write down nothing */                    \
+    X(FAULT_MISCONFIGURED, "misconfigured") /* key, model, dialect: to try again is of no use, an operator must act */ \
+    X(FAULT_QUOTA, "quota")                 /* no money, or a limit that does not pass soon: the same */               \
+    X(FAULT_BUSY, "busy")                   /* a limit that passes: the same may be asked again in a while */          \
+    X(FAULT_EXPIRED, "expired")             /* the session has lived for as long as any may: another one goes on */    \
+    X(FAULT_SERVER, "server")               /* theirs: goes on unless they close */
+#define REALTIME_ENUM(id, name) id,
+typedef enum realtime_fault_kind { REALTIME_FAULTS(REALTIME_ENUM) REALTIME_FAULT_COUNT } realtime_fault_kind_t;
+#undef REALTIME_ENUM
+extern const char *const REALTIME_FAULT_NAMES[];
 
 /* For the log, too: no text of it has any part of a key. Absent where the provider has none. */
 typedef struct realtime_fault {
@@ -97,8 +100,9 @@ typedef struct realtime_said {
 
 /* Each writer appends one whole message to out. An event_id that is absent is left out. */
 typedef struct realtime_dialect {
-    const char *name;  /* "openai": the beginning of event keys */
-    const char *title; /* for people */
+    const char *name;                   /* "openai": the beginning of event keys */
+    const char *title;                  /* for people */
+    const char *key_field, *key_prefix; /* the header that proves who we are, and what stands in it before the key */
 
     /* Where a session is opened: the base address of the settings, and what this model needs behind it. */
     str_t (*address)(arena_t *a, str_t base, str_t model);
@@ -106,6 +110,7 @@ typedef struct realtime_dialect {
     void (*configure)(buf_t *out, const realtime_config_t *c, str_t event_id);
     void (*hear)(buf_t *out, str_t base64);                        /* µ-law of the caller, checked to be base64 */
     void (*speak)(buf_t *out, str_t instructions, str_t event_id); /* now, without waiting for the caller */
+    void (*cancel)(buf_t *out, str_t response);                    /* what is being made of it is of no use any more */
     void (*truncate)(buf_t *out, str_t item, int part, int64_t heard_ms, str_t event_id); /* that much was heard */
     void (*forget)(buf_t *out, str_t item);                                               /* none of it was */
     /* What was said in a former session. id: ours, which comes back as the item's; role: user or assistant. */

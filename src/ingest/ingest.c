@@ -27,7 +27,7 @@ ingest_t *ingest_new(const config_t *config, const ingest_options_t *options, er
     in->store = options->store;
     in->journal = options->journal;
     in->dialplan = options->dialplan;
-    in->bridges = options->bridges;
+    atomic_init(&in->bridges, options->bridges);
     in->ticket_life_us = config_us(config, "HOOKLINE_STREAM_TICKET");
     in->commit_deadline_us = config_us(config, "HOOKLINE_COMMIT_DEADLINE");
     in->explains = config_bool(config, "HOOKLINE_EXPLAIN_SIGNATURES");
@@ -50,6 +50,11 @@ void ingest_free(ingest_t *in)
 bool ingest_reload(ingest_t *in, const config_t *config, err_t *err)
 {
     return keyring_reload(in->keys, config, err);
+}
+
+void ingest_set_bridges(ingest_t *in, bool bridges)
+{
+    atomic_store(&in->bridges, bridges);
 }
 
 bool ingest_provider_is_on(const ingest_t *in, const provider_t *p)

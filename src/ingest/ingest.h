@@ -31,6 +31,7 @@ ingest_t *ingest_new(const config_t *config, const ingest_options_t *options, er
 void ingest_free(ingest_t *in); /* after all ports are free */
 /* New secrets. Refused, and the old ones kept, when it would leave a provider that is on without one. */
 bool ingest_reload(ingest_t *in, const config_t *config, err_t *err);
+void ingest_set_bridges(ingest_t *in, bool bridges); /* see ingest_options_t; any thread */
 bool ingest_provider_is_on(const ingest_t *in, const provider_t *p);
 /* For journal_options_t.done: tickets of any ports. Any thread. */
 void ingest_journaled(void *ctx, journal_ticket_t *list);

@@ -121,7 +121,7 @@ ingest_answer_t port_acknowledgement(ingest_t *in, size_t provider_index, const 
     const hook_context_t with = {.keys = keyring_hold(in->keys, provider_index),
                                  .origin = request->n_origins ? request->origins[0] : STR_NONE,
                                  .plan = page ? dialplan_find(page, provider->our_number(d)) : NULL,
-                                 .bridges = in->bridges,
+                                 .bridges = atomic_load(&in->bridges),
                                  .now_us = request->now_us,
                                  .ticket_life_us = in->ticket_life_us};
     hook_reply_t reply = {.status = 200};

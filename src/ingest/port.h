@@ -10,12 +10,14 @@
 #include "ingest/keyring.h"
 #include "ingest/tally.h"
 
+#include <stdatomic.h>
+
 struct ingest {
     keyring_t *keys;
     store_t *store;
     journal_t *journal;
     dialplan_t *dialplan;
-    bool bridges;
+    atomic_bool bridges;
     int64_t ticket_life_us;
     int64_t commit_deadline_us;
     bool explains;    /* logs what was tried when a signature does not fit */

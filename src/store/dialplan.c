@@ -34,6 +34,7 @@ struct dialplan {
     pthread_cond_t changed;
     dialplan_page_t *newest;
     bool tried;
+    int64_t every_us;
     char fingerprint[FINGERPRINT_BYTES]; /* of what `newest` was read from; the refreshing thread's own */
     metric_t *numbers_gauge;
 };
@@ -340,11 +341,17 @@ void dialplan_wait(dialplan_t *d, int64_t timeout_us)
 
 /* ---- new and free ---- */
 
-dialplan_t *dialplan_new(void)
+int64_t dialplan_every_us(const dialplan_t *d)
+{
+    return d->every_us;
+}
+
+dialplan_t *dialplan_new(int64_t every_us)
 {
     dialplan_t *d = mem_zalloc(sizeof(*d));
     pthread_condattr_t attributes;
 
+    d->every_us = every_us;
     pthread_mutex_init(&d->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

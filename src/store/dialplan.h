@@ -14,8 +14,8 @@ typedef struct dialplan dialplan_t;
 typedef struct dialplan_page dialplan_page_t;
 struct pg;
 
-dialplan_t *dialplan_new(void);    /* its page is empty */
-void dialplan_free(dialplan_t *d); /* NULL is fine; pages that are held stay until they are released */
+dialplan_t *dialplan_new(int64_t every_us); /* how often the tables are looked at. Its page is empty */
+void dialplan_free(dialplan_t *d);          /* NULL is fine; pages that are held stay until they are released */
 
 /* ---- for readers ---- */
 
@@ -32,6 +32,7 @@ void dialplan_wait(dialplan_t *d, int64_t timeout_us);
 /* ---- for the thread that owns the connection ---- */
 
 /* Reads the tables if they have changed. False: the page stays, and err says why. */
+int64_t dialplan_every_us(const dialplan_t *d);
 bool dialplan_refresh(dialplan_t *d, struct pg *pg, err_t *err);
 void dialplan_note_tried(dialplan_t *d); /* ends dialplan_wait */
 

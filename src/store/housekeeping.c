@@ -11,7 +11,6 @@
 #define SELDOM_US     (6 * 3600 * US_PER_S)
 #define LEADS_US      (5 * US_PER_S)
 #define LEADS_AT_ONCE 500
-#define DIALPLAN_US   (5 * US_PER_S)
 #define TEXT(number)  #number
 #define LIMIT(number) " ORDER BY id LIMIT " TEXT(number)
 
@@ -150,7 +149,7 @@ void housekeeping_read_dialplan(housekeeping_t *h, pg_t *pg)
     if (!dialplan_refresh(h->dialplan, pg, &err) && log_gate_open(&gate, 60 * US_PER_S, &held))
         LOG(LOG_WARN, "dial plan not read: the last one stays", log_cstr("reason", err.detail),
             log_int("not_logged", held));
-    h->dialplan_us = clock_mono_us() + DIALPLAN_US;
+    h->dialplan_us = clock_mono_us() + dialplan_every_us(h->dialplan);
 }
 
 void housekeeping_run(housekeeping_t *h, pg_t *pg)

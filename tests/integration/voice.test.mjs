@@ -53,6 +53,7 @@ before(async () => {
         HOOKLINE_DEFAULT_REGION: 'US',
         OPENAI_API_KEY: 'sk-of-nobody',
         HOOKLINE_EXPLAIN_SIGNATURES: 1,
+        HOOKLINE_DIALPLAN_REFRESH: 0.2,
     });
     base = `ws://127.0.0.1:${hookline.port}`;
 });

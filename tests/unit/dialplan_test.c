@@ -1,6 +1,7 @@
 /* dialplan_test.c – the dial plan in memory: what rows come to, and that a page stays while it is held. */
 #include "store/dialplan.c"
 
+#include "base/clock.h"
 #include "unit.h"
 
 #include <assert.h>
@@ -140,7 +141,7 @@ static void test_rows_beyond_the_most_are_left_out(void **state)
 
 static void test_a_page_stays_while_it_is_held(void **state)
 {
-    dialplan_t *d = dialplan_new();
+    dialplan_t *d = dialplan_new(US_PER_S);
     const dialplan_page_t *empty = dialplan_hold(d), *held;
 
     (void)state;
@@ -168,7 +169,7 @@ static void *hold_again_and_again(void *arg)
 
 static void test_pages_are_swapped_while_others_read(void **state)
 {
-    dialplan_t *d = dialplan_new();
+    dialplan_t *d = dialplan_new(US_PER_S);
     pthread_t readers[2];
 
     (void)state;
@@ -185,7 +186,7 @@ static void test_pages_are_swapped_while_others_read(void **state)
 /* Else this would not come to an end. */
 static void test_waiting_ends_when_somebody_has_tried(void **state)
 {
-    dialplan_t *d = dialplan_new();
+    dialplan_t *d = dialplan_new(US_PER_S);
 
     (void)state;
     dialplan_wait(d, US_PER_MS); /* or when the time is over */

@@ -46,7 +46,14 @@ static void readiness(void *ctx, http_readiness_t *out)
     (void)snprintf(out->journal, sizeof(out->journal), "%s", journal.up ? "" : journal.reason);
 }
 
-static websocket_t *open_stream(void *ctx, const http_stream_t *stream)
+/* ---- streams: from src/http to src/media ---- */
+
+static void *streams_enter(void *ctx, struct st_h2o_evloop_t *loop, struct st_h2o_multithread_queue_t *queue)
+{
+    return media_port_new(((app_t *)ctx)->media, loop, queue);
+}
+
+static websocket_t *streams_open(void *here, const http_stream_t *stream)
 {
     const stream_origin_t origin = {.port = stream->port,
                                     .provider = stream->provider,
@@ -54,7 +61,27 @@ static websocket_t *open_stream(void *ctx, const http_stream_t *stream)
                                     .admission = *stream->admission,
                                     .request_id = stream->request_id};
 
-    return stream_open(((app_t *)ctx)->media, stream->sock, &origin);
+    return stream_open(here, stream->sock, &origin);
+}
+
+static void streams_sweep(void *here, int64_t mono_us)
+{
+    media_port_sweep(here, mono_us);
+}
+
+static size_t streams_pending(void *here)
+{
+    return media_port_pending(here);
+}
+
+static void streams_end(void *here)
+{
+    media_port_end(here);
+}
+
+static void streams_leave(void *here)
+{
+    media_port_free(here);
 }
 
 /* ---- start ---- */
@@ -106,27 +133,32 @@ static bool start(app_t *app, err_t *err)
     http_options_t http = {.config = app->config,
                            .readiness = readiness,
                            .readiness_ctx = app,
-                           .open_stream = open_stream,
-                           .open_stream_ctx = app};
+                           .streams = {.ctx = app,
+                                       .enter = streams_enter,
+                                       .open = streams_open,
+                                       .sweep = streams_sweep,
+                                       .pending = streams_pending,
+                                       .end = streams_end,
+                                       .leave = streams_leave}};
 
     metric_set(metrics_series(METRIC_BUILD_INFO, "version=\"" HOOKLINE_VERSION "\""), 1);
     metric_set(metrics_series(METRIC_START_TIME, ""), clock_wall_us() / US_PER_S);
     config_unknown(warn_unknown, NULL);
     if (!phone_set_region(config_text(app->config, "HOOKLINE_DEFAULT_REGION"), err))
         return false;
-    app->dialplan = dialplan_new();
+    app->dialplan = dialplan_new(config_us(app->config, "HOOKLINE_DIALPLAN_REFRESH"));
     app->store = command_open_store(app->config, true, app->dialplan);
     open_journal(app);
+    app->media = media_new(app->config, app->dialplan);
     app->ingest = ingest_new(app->config,
                              &(ingest_options_t){.store = app->store,
                                                  .journal = app->journal,
                                                  .dialplan = app->dialplan,
-                                                 .bridges = !str_is_empty(config_text(app->config, "OPENAI_API_KEY"))},
+                                                 .bridges = media_bridges(app->media)},
                              err);
     if (!app->ingest)
         return false;
     say_providers(app);
-    app->media = media_new(app->config);
     http.ingest = app->ingest;
     dialplan_wait(app->dialplan, DIALPLAN_US);
     app->http = http_start(&http, err);
@@ -140,7 +172,11 @@ static void reload(app_t *app)
     err_t err = {.code = ERR_NONE};
     config_t *fresh = config_read(&err);
 
-    /* Both or neither would need two-phase reloading; each keeps what it has when it cannot use the new. */
+    if (fresh) {
+        media_reload(app->media, fresh);
+        ingest_set_bridges(app->ingest, media_bridges(app->media));
+    }
+    /* All or none would need two-phase reloading; each keeps what it has when it cannot use the new. */
     if (fresh && ingest_reload(app->ingest, fresh, &err) && http_reload_tls(app->http, fresh, &err))
         LOG_PLAIN(LOG_INFO, "reloaded");
     else

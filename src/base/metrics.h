@@ -57,6 +57,19 @@
       "Messages of streams that came late or twice")                                                                   \
     X(METRIC_DROPPED, "hookline_media_dropped_total", COUNTER, "Messages of streams that were not used, by reason")    \
     X(METRIC_CLOSES, "hookline_media_closes_total", COUNTER, "Media streams closed, by code and by whom")              \
+    X(METRIC_BRIDGES, "hookline_bridges", GAUGE, "Calls that an agent answers now")                                    \
+    X(METRIC_BRIDGES_TOTAL, "hookline_bridges_total", COUNTER, "Calls that were to be answered by an agent")           \
+    X(METRIC_BRIDGE_ENDS, "hookline_bridge_ends_total", COUNTER, "Their ends, by reason")                              \
+    X(METRIC_BRIDGE_LOST, "hookline_bridge_sessions_lost_total", COUNTER,                                              \
+      "Sessions with the speech provider that were refused, or ended by themselves")                                   \
+    X(METRIC_BRIDGE_FAULTS, "hookline_bridge_faults_total", COUNTER, "Errors that the speech provider told, by kind")  \
+    X(METRIC_BRIDGE_BARGE_INS, "hookline_bridge_barge_ins_total", COUNTER, "Times that a caller spoke over the agent") \
+    X(METRIC_BRIDGE_DROPPED, "hookline_bridge_dropped_total", COUNTER,                                                 \
+      "Frames of audio that did not reach the speech provider")                                                        \
+    X(METRIC_BRIDGE_READY_SECONDS, "hookline_bridge_ready_seconds", HISTOGRAM,                                         \
+      "From a call's begin to its agent being there")                                                                  \
+    X(METRIC_BRIDGE_ANSWER_SECONDS, "hookline_bridge_answer_seconds", HISTOGRAM,                                       \
+      "From a caller's last word to the agent's first sound")                                                          \
     X(METRIC_LOG_DROPPED, "hookline_log_lines_dropped_total", COUNTER, "Log lines that did not fit the buffer")
 
 #define METRIC_ENUM(id, name, kind, help) id,

@@ -170,12 +170,58 @@ static const setting_t LIMITS[] = {
          "much again while it waits for the disk"},
 };
 
+#define PROMPT                                                                                                         \
+    "You answer the telephone. Be friendly and brief: one or two sentences at a time, as people speak. Ask what you "  \
+    "need to know, one thing at a time. If you do not know something, say so."
+
 static const setting_t VOICE[] = {
     {.name = "OPENAI_API_KEY",
      .type = SETTING_TEXT,
      .secret = true,
+     .reloads = true,
      .help = "OpenAI's key: calls are bridged to the Realtime API with it; without it media streams are taken and "
              "counted only"},
+    {.name = "HOOKLINE_DIALPLAN_REFRESH",
+     .type = SETTING_SECONDS,
+     .fallback = "5",
+     .least = 0,
+     .most = 3600,
+     .help = "How often `phone_numbers` and `agents` are looked at for changes"},
+    {.name = "OPENAI_REALTIME_URL",
+     .type = SETTING_TEXT,
+     .fallback = "wss://api.openai.com/v1/realtime",
+     .help = "Where sessions are opened; ws:// to this machine only"},
+    {.name = "HOOKLINE_REALTIME_MODEL",
+     .type = SETTING_TEXT,
+     .fallback = "gpt-realtime-2.1",
+     .help = "The model that answers, where the agent's config names none"},
+    {.name = "HOOKLINE_REALTIME_VOICE",
+     .type = SETTING_TEXT,
+     .fallback = "marin",
+     .help = "Its voice, where the agent's config names none"},
+    {.name = "HOOKLINE_REALTIME_LANGUAGE",
+     .type = SETTING_TEXT,
+     .help = "What callers speak (ISO 639-1, as en), where the agent's config says nothing; not set: any language"},
+    {.name = "HOOKLINE_REALTIME_TRANSCRIPTION",
+     .type = SETTING_LIST,
+     .fallback = "gpt-4o-mini-transcribe,gpt-transcribe,gpt-realtime-whisper",
+     .help = "Models that write down what callers say: one that is refused gives way to the next"},
+    {.name = "HOOKLINE_REALTIME_PROMPT",
+     .type = SETTING_TEXT,
+     .fallback = PROMPT,
+     .help = "What the agent is told, where its row in `agents` has no prompt"},
+    {.name = "HOOKLINE_BRIDGE_MAX_CALLS",
+     .type = SETTING_INT,
+     .fallback = "200",
+     .least = 0,
+     .most = 1000000,
+     .help = "Calls that may have an agent at once; the next hears that nobody can take it"},
+    {.name = "HOOKLINE_BRIDGE_MAX_DURATION",
+     .type = SETTING_SECONDS,
+     .fallback = "7200",
+     .least = 1,
+     .most = 86400,
+     .help = "How long an agent may stay on one call"},
 };
 
 static const setting_t LOGGING[] = {
@@ -386,6 +432,17 @@ static bool check_public_url(value_t *v)
     return scheme && is_authority(str_slice(s, 0, slash), false);
 }
 
+static bool check_websocket_url(value_t *v)
+{
+    str_t s = text_of(v);
+    size_t scheme = str_starts(s, STR("wss://")) ? 6 : str_starts(s, STR("ws://")) ? 5 : 0;
+    size_t path = scheme;
+
+    while (path < s.len && !strchr("/?", s.base[path]))
+        path++;
+    return scheme && is_authority(str_slice(s, scheme, path), false);
+}
+
 static bool is_network(str_t s)
 {
     size_t slash = str_find(s, '/');
@@ -440,6 +497,8 @@ static const struct {
     {"HOOKLINE_REQUEST_TIMEOUT", check_positive, "more than 0 seconds"},
     {"HOOKLINE_IDLE_TIMEOUT", check_positive, "more than 0 seconds"},
     {"HOOKLINE_WRITE_TIMEOUT", check_positive, "more than 0 seconds"},
+    {"OPENAI_REALTIME_URL", check_websocket_url, "wss://host/path; ws:// is for this machine"},
+    {"HOOKLINE_DIALPLAN_REFRESH", check_positive, "more than 0 seconds"},
     {"HOOKLINE_STREAM_IDLE", check_positive, "more than 0 seconds"},
     {"HOOKLINE_LOG_LEVEL", check_level, "debug, info, warn or error"},
     {"HOOKLINE_LOG_FORMAT", check_format, "auto, json or text"},

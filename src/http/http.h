@@ -8,6 +8,8 @@
 #include "ingest/ingest.h"
 #include "net/websocket.h"
 
+struct st_h2o_evloop_t;
+struct st_h2o_multithread_queue_t;
 typedef struct http_server http_server_t;
 
 /* Whether the process can make deliveries durable right now; called from any loop, must not block. */
@@ -27,14 +29,25 @@ typedef struct http_stream {
     str_t request_id;
 } http_stream_t;
 
+/* Who takes the streams. `here` is what it has on one loop, from enter to leave; all but enter's ctx are that loop's,
+ * and all calls come from its thread. */
+typedef struct http_streams {
+    void *ctx;
+    void *(*enter)(void *ctx, struct st_h2o_evloop_t *loop, struct st_h2o_multithread_queue_t *queue);
+    /* The loop sweeps it from then on, and closes it with 1001 when it is time to stop. */
+    websocket_t *(*open)(void *here, const http_stream_t *stream);
+    void (*sweep)(void *here, int64_t mono_us);
+    size_t (*pending)(void *here); /* what is not over yet when all streams are closed: the loop waits for it, too */
+    void (*end)(void *here);       /* it is time to stop: pending is soon 0 */
+    void (*leave)(void *here);
+} http_streams_t;
+
 typedef struct http_options {
     const config_t *config;
     ingest_t *ingest;
     void (*readiness)(void *ctx, http_readiness_t *out);
     void *readiness_ctx;
-    /* On the loop's thread, which then sweeps it, and closes it with 1001 when it is time to stop. */
-    websocket_t *(*open_stream)(void *ctx, const http_stream_t *stream);
-    void *open_stream_ctx;
+    http_streams_t streams;
 } http_options_t;
 
 /* Binds, starts the loop threads, and begins to accept. Says on the log where it listens. */

@@ -61,7 +61,7 @@ static bool is_empty(loop_t *l)
     pthread_mutex_lock(&l->inbox_lock);
     inbox = l->inbox_count > 0;
     pthread_mutex_unlock(&l->inbox_lock);
-    return !inbox && !l->n_conns && !ingest_port_pending(l->port);
+    return !inbox && !l->n_conns && !l->server->streams.pending(l->streams) && !ingest_port_pending(l->port);
 }
 
 /* The deadline has passed: whoever still waits is told to try again, gets a moment to read that, and is cut. */
@@ -84,6 +84,7 @@ static void end_streams(loop_t *l, int64_t now_us)
         return;
     l->streams_ended = true;
     conn_end_streams(l);
+    l->server->streams.end(l->streams);
 }
 
 static void stop_if_done(loop_t *l, int64_t now_us)
@@ -134,6 +135,7 @@ static void on_tick(h2o_socket_t *sock, const char *err)
     (void)!read(l->tick_fd, &count, sizeof(count));
     ingest_port_expire(l->port, now_us);
     conn_sweep(l, now_us);
+    l->server->streams.sweep(l->streams, now_us);
     if (l->owns_listeners)
         listen_resume(l);
     stop_if_done(l, now_us);
@@ -162,6 +164,7 @@ static void set_up(loop_t *l)
     l->watched[0] = watch(l, l->doorbell, on_doorbell);
     l->watched[1] = watch(l, l->tick_fd, on_tick);
     l->port = ingest_port_new(s->ingest, ring, l);
+    l->streams = s->streams.enter(s->streams.ctx, l->evloop, l->h2o.queue);
     crypto_random(&l->request_ids, sizeof(l->request_ids));
 }
 
@@ -185,6 +188,7 @@ static void *run(void *arg)
     while (!l->finished)
         if (h2o_evloop_run(l->evloop, INT32_MAX) != 0 && errno != EINTR)
             abort(); /* epoll itself failed: nothing can go on */
+    l->server->streams.leave(l->streams);
     return NULL;
 }
 

@@ -133,8 +133,7 @@ http_server_t *http_start(const http_options_t *options, err_t *err)
     s->ingest = options->ingest;
     s->readiness = options->readiness;
     s->readiness_ctx = options->readiness_ctx;
-    s->open_stream = options->open_stream;
-    s->open_stream_ctx = options->open_stream_ctx;
+    s->streams = options->streams;
     atomic_store(&s->accepting_paused, true);
     if (!read_settings(s, options->config, err) || !open_listeners(s, options->config, err)) {
         free_parts(s);

@@ -61,8 +61,7 @@ struct http_server {
     ingest_t *ingest;
     void (*readiness)(void *ctx, http_readiness_t *out);
     void *readiness_ctx;
-    websocket_t *(*open_stream)(void *ctx, const http_stream_t *stream);
-    void *open_stream_ctx;
+    http_streams_t streams;
 
     limits_t limits;
     proxies_t *proxies;
@@ -104,6 +103,7 @@ struct loop {
     h2o_context_t h2o;
     h2o_accept_ctx_t accept_plain, accept_tls;
     ingest_port_t *port;
+    void *streams; /* what the taker of streams has on this loop */
 
     conn_t *conns; /* from accept to close */
     size_t n_conns;

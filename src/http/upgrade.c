@@ -93,7 +93,7 @@ static void on_upgraded(void *data, h2o_socket_t *sock, size_t request_bytes)
                                       .request_id = {u->id, u->id_len}};
 
         h2o_buffer_consume(&sock->input, request_bytes);
-        conn_become_stream(u->conn, s->open_stream(s->open_stream_ctx, &stream));
+        conn_become_stream(u->conn, s->streams.open(u->conn->loop->streams, &stream));
     }
     free(u);
 }

@@ -162,9 +162,11 @@ static void read_body(arena_t *a, const cJSON *root, message_t *out)
         out->track = json_str(root, "dtmf.track");
         out->digit = read_digit(a, root);
         break;
+    case MESSAGE_MARK:
+        out->mark = json_str(root, "mark.name");
+        break;
     case MESSAGE_OTHER:
     case MESSAGE_CONNECTED:
-    case MESSAGE_MARK:
     case MESSAGE_STOP:
         break;
     }
@@ -185,4 +187,38 @@ bool message_parse(arena_t *a, str_t text, message_t *out, err_t *err)
     read_kind(root, out);
     read_body(a, root, out);
     return true;
+}
+
+/* ---- writing ---- */
+
+static void begin(buf_t *out, str_t event, str_t sid)
+{
+    buf_add(out, STR("{\"event\":\""));
+    buf_add(out, event);
+    buf_add(out, STR("\",\"streamSid\":\""));
+    buf_add(out, sid);
+    buf_addc(out, '"');
+}
+
+void message_write_media(buf_t *out, str_t sid, str_t base64)
+{
+    buf_reserve(out, 128 + base64.len);
+    begin(out, STR("media"), sid);
+    buf_add(out, STR(",\"media\":{\"payload\":\""));
+    buf_add(out, base64);
+    buf_add(out, STR("\"}}"));
+}
+
+void message_write_mark(buf_t *out, str_t sid, str_t name)
+{
+    begin(out, STR("mark"), sid);
+    buf_add(out, STR(",\"mark\":{\"name\":"));
+    json_escape(out, name);
+    buf_add(out, STR("}}"));
+}
+
+void message_write_clear(buf_t *out, str_t sid)
+{
+    begin(out, STR("clear"), sid);
+    buf_addc(out, '}');
 }

@@ -1,4 +1,4 @@
-/* message.h – one message of Twilio's media stream, read.
+/* message.h – one message of Twilio's media stream: read, or written.
  *
  * Source: twilio.com/docs/voice/media-streams/websocket-messages, read 2026-11-21. Numbers are written as strings
  * there, and are taken either way. Fifty messages a second and stream are media, all of one shape: those are read by
@@ -32,6 +32,7 @@ typedef struct message {
     str_t payload;     /* of media: base64 */
     size_t bytes;      /* of media: what it decodes to; SIZE_MAX when it is no base64 */
     str_t digit;       /* of dtmf */
+    str_t mark;        /* of mark: its name */
     const cJSON *start;
 } message_t;
 
@@ -42,5 +43,11 @@ bool message_parse(arena_t *a, str_t text, message_t *out, err_t *err);
 
 /* How many bytes this base64 decodes to; SIZE_MAX when it is none (RFC 4648 section 4, padding included). */
 size_t message_decoded(str_t base64);
+
+/* Append one message each, to be played, to come back when all before it was played, and to play nothing of it. sid and
+ * base64 have no character that JSON escapes. */
+void message_write_media(buf_t *out, str_t sid, str_t base64);
+void message_write_mark(buf_t *out, str_t sid, str_t name);
+void message_write_clear(buf_t *out, str_t sid);
 
 #endif

@@ -3,19 +3,16 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "base/stream_token.h"
 #include "media/message.h"
+#include "media/tell.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_QUEUED   ((size_t)256 * 1024) /* bytes to be sent: more than a second of everything that we might say */
-#define PING_US       (20 * US_PER_S)
-#define CLOSE_US      (2 * US_PER_S)
 #define AFTER_STOP_US (2 * US_PER_S) /* Twilio closes after "stop"; behind some proxies that is never heard */
 #define MOST_DIGITS   1000           /* of one stream that are stored: a call has fewer */
-#define ID_BYTES      STREAM_TOKEN_CALL_BYTES
 
 /* Why a message was not used: the label of METRIC_DROPPED. */
 #define DROP_REASONS(X)                                                                                                \
@@ -35,11 +32,24 @@ static const char *const DROP_LABELS[] = {
 #undef DROP_LABEL
 };
 
-struct media {
-    websocket_limits_t limits;
+/* Of all streams. */
+static struct {
     metric_t *open, *total, *frames, *audio, *missing, *out_of_order;
     metric_t *dropped[DROP_REASON_COUNT];
-};
+} metrics;
+static pthread_once_t metrics_made = PTHREAD_ONCE_INIT;
+
+static void make_metrics(void)
+{
+    metrics.open = metrics_series(METRIC_STREAMS, "");
+    metrics.total = metrics_series(METRIC_STREAMS_TOTAL, "");
+    metrics.frames = metrics_series(METRIC_FRAMES, "");
+    metrics.audio = metrics_series(METRIC_AUDIO, "");
+    metrics.missing = metrics_series(METRIC_MISSING, "");
+    metrics.out_of_order = metrics_series(METRIC_OUT_OF_ORDER, "");
+    for (size_t i = 0; i < DROP_REASON_COUNT; i++)
+        metrics.dropped[i] = metrics_series(METRIC_DROPPED, DROP_LABELS[i]);
+}
 
 typedef struct counts {
     int64_t frames, bytes;
@@ -49,12 +59,12 @@ typedef struct counts {
 } counts_t;
 
 typedef struct stream {
-    media_t *media;
+    media_port_t *media;
     websocket_t *ws;
-    stream_origin_t origin;
-    char request_id[ID_BYTES + 1];
+    hook_admission_t admission;
+    teller_t teller;                                               /* whose it is, once it has started */
+    bridge_t *bridge;                                              /* NULL: nobody answers */
     enum { STREAM_WAITING, STREAM_RUNNING, STREAM_STOPPED } state; /* for start; until stop */
-    char sid[ID_BYTES + 1], call_sid[ID_BYTES + 1], account_sid[ID_BYTES + 1];
     int64_t next; /* the sequence number that is due; MESSAGE_NO_NUMBER: any */
     int64_t began_us;
     counts_t counts;
@@ -62,58 +72,30 @@ typedef struct stream {
 
 /* ---- what is told of it ---- */
 
-/* In the words of <Stream>'s status callback, which tells of the same stream: see webhooks/twilio/stream.c. */
-static void begin_payload(const stream_t *s, buf_t *out, const char *event)
-{
-    char time[32];
-    size_t len = time_to_iso8601(clock_wall_us(), time);
-
-    buf_printf(out, "{\"StreamEvent\":\"%s\",\"StreamSid\":\"%s\",\"CallSid\":\"%s\"", event, s->sid, s->call_sid);
-    if (s->account_sid[0])
-        buf_printf(out, ",\"AccountSid\":\"%s\"", s->account_sid);
-    buf_printf(out, ",\"Timestamp\":\"%.*s\"", (int)len, time);
-}
-
-static void give(const stream_t *s, buf_t *payload)
-{
-    buf_addc(payload, '}');
-    ingest_give(s->origin.port, s->origin.provider, s->origin.route, WAY_MEDIA, buf_str(payload));
-    buf_clear(payload);
-}
-
-static void add_json(buf_t *out, arena_t *a, const char *name, const cJSON *value)
-{
-    str_t text = json_print(a, value);
-
-    if (!str_is_empty(text))
-        buf_printf(out, ",\"%s\":" STR_FMT, name, STR_ARG(text));
-}
-
 static void tell_start(const stream_t *s, arena_t *a, const cJSON *start)
 {
     buf_t payload = BUF_EMPTY;
 
-    begin_payload(s, &payload, "stream-started");
-    add_json(&payload, a, "Tracks", json_at(start, "tracks"));
-    add_json(&payload, a, "MediaFormat", json_at(start, "mediaFormat"));
-    add_json(&payload, a, "CustomParameters", json_at(start, "customParameters"));
-    give(s, &payload);
+    tell_begin(&s->teller, &payload, "stream-started");
+    tell_json(&payload, "Tracks", json_print(a, json_at(start, "tracks")));
+    tell_json(&payload, "MediaFormat", json_print(a, json_at(start, "mediaFormat")));
+    tell_json(&payload, "CustomParameters", json_print(a, json_at(start, "customParameters")));
+    tell_end(&s->teller, &payload);
 }
 
 static void tell_digit(const stream_t *s, const message_t *m)
 {
+    char number[24];
     buf_t payload = BUF_EMPTY;
 
-    begin_payload(s, &payload, "dtmf");
+    tell_begin(&s->teller, &payload, "dtmf");
+    (void)snprintf(number, sizeof(number), "%lld", (long long)m->sequence);
     if (m->sequence != MESSAGE_NO_NUMBER)
-        buf_printf(&payload, ",\"SequenceNumber\":\"%lld\"", (long long)m->sequence);
-    buf_add(&payload, STR(",\"Digit\":"));
-    json_escape(&payload, m->digit);
-    if (!str_is_empty(m->track)) {
-        buf_add(&payload, STR(",\"Track\":"));
-        json_escape(&payload, m->track);
-    }
-    give(s, &payload);
+        tell_text(&payload, "SequenceNumber", str_from(number));
+    tell_text(&payload, "Digit", m->digit);
+    if (!str_is_empty(m->track))
+        tell_text(&payload, "Track", m->track);
+    tell_end(&s->teller, &payload);
 }
 
 /* Why it ended, in a word. */
@@ -126,34 +108,92 @@ static const char *reason_of(const stream_t *s, const websocket_end_t *end)
     return end->code == WEBSOCKET_GOING_AWAY ? "going_away" : "refused";
 }
 
-static void add_number(buf_t *out, const char *name, int64_t n)
-{
-    buf_printf(out, ",\"%s\":%lld", name, (long long)n);
-}
-
-static void tell_end(const stream_t *s, const websocket_end_t *end)
+static void tell_stop(const stream_t *s, const websocket_end_t *end)
 {
     const counts_t *c = &s->counts;
     buf_t payload = BUF_EMPTY;
 
-    begin_payload(s, &payload, "stream-ended");
-    buf_printf(&payload, ",\"Reason\":\"%s\"", reason_of(s, end));
-    add_number(&payload, "CloseCode", end->code);
+    tell_begin(&s->teller, &payload, "stream-ended");
+    tell_text(&payload, "Reason", str_from(reason_of(s, end)));
+    tell_number(&payload, "CloseCode", end->code);
     if (end->why[0])
-        buf_printf(&payload, ",\"CloseReason\":\"%s\"", end->why);
-    add_number(&payload, "Milliseconds", (clock_mono_us() - s->began_us) / US_PER_MS);
-    add_number(&payload, "Frames", c->frames);
-    add_number(&payload, "Bytes", c->bytes);
+        tell_text(&payload, "CloseReason", str_from(end->why));
+    tell_number(&payload, "Milliseconds", (clock_mono_us() - s->began_us) / US_PER_MS);
+    tell_number(&payload, "Frames", c->frames);
+    tell_number(&payload, "Bytes", c->bytes);
     if (c->first_ms != MESSAGE_NO_NUMBER) {
-        add_number(&payload, "FirstTimestamp", c->first_ms);
-        add_number(&payload, "LastTimestamp", c->last_ms);
+        tell_number(&payload, "FirstTimestamp", c->first_ms);
+        tell_number(&payload, "LastTimestamp", c->last_ms);
     }
-    add_number(&payload, "Missing", c->missing);
-    add_number(&payload, "OutOfOrder", c->out_of_order);
-    add_number(&payload, "BeforeStart", c->early);
-    add_number(&payload, "Digits", c->digits);
-    add_number(&payload, "Dropped", c->dropped);
-    give(s, &payload);
+    tell_number(&payload, "Missing", c->missing);
+    tell_number(&payload, "OutOfOrder", c->out_of_order);
+    tell_number(&payload, "BeforeStart", c->early);
+    tell_number(&payload, "Digits", c->digits);
+    tell_number(&payload, "Dropped", c->dropped);
+    tell_end(&s->teller, &payload);
+}
+
+/* ---- what the bridge asks of the telephone ---- */
+
+/* Twilio does not read what it is sent: the call is of no use any more. */
+static void say(stream_t *s, buf_t *message)
+{
+    if (!websocket_send(s->ws, buf_str(message)))
+        websocket_close(s->ws, WEBSOCKET_POLICY, "too slow");
+    buf_clear(message);
+}
+
+static void on_play(void *ctx, str_t base64)
+{
+    stream_t *s = ctx;
+    buf_t out = BUF_EMPTY;
+
+    message_write_media(&out, str_from(s->teller.sid), base64);
+    say(s, &out);
+}
+
+static void on_mark_due(void *ctx, str_t name)
+{
+    stream_t *s = ctx;
+    buf_t out = BUF_EMPTY;
+
+    message_write_mark(&out, str_from(s->teller.sid), name);
+    say(s, &out);
+}
+
+static void on_clear(void *ctx)
+{
+    stream_t *s = ctx;
+    buf_t out = BUF_EMPTY;
+
+    message_write_clear(&out, str_from(s->teller.sid));
+    say(s, &out);
+}
+
+/* Twilio goes on in its document, behind <Connect>. */
+static void on_agent_gone(void *ctx, const char *why)
+{
+    stream_t *s = ctx;
+
+    s->bridge = NULL;
+    websocket_close(s->ws, WEBSOCKET_INTERNAL, why);
+}
+
+static const bridge_phone_t PHONE = {.play = on_play, .mark = on_mark_due, .clear = on_clear, .failed = on_agent_gone};
+
+static bool is_telephone(const cJSON *format)
+{
+    int64_t rate, channels;
+
+    return str_eq(json_str(format, "encoding"), STR("audio/x-mulaw")) && json_int(format, "sampleRate", &rate) &&
+           rate == 8000 && (!json_int(format, "channels", &channels) || channels == 1);
+}
+
+static void hang_up(stream_t *s)
+{
+    if (s->bridge)
+        bridge_hang_up(s->bridge);
+    s->bridge = NULL;
 }
 
 /* ---- messages ---- */
@@ -161,7 +201,7 @@ static void tell_end(const stream_t *s, const websocket_end_t *end)
 static void drop(stream_t *s, drop_reason_t reason)
 {
     s->counts.dropped++;
-    metric_add(s->media->dropped[reason], 1);
+    metric_add(metrics.dropped[reason], 1);
 }
 
 /* Each message of a stream but "connected" has the next number, whatever its kind or track. */
@@ -171,17 +211,17 @@ static void count_sequence(stream_t *s, int64_t number)
         return;
     if (s->next != MESSAGE_NO_NUMBER && number < s->next) {
         s->counts.out_of_order++;
-        metric_add(s->media->out_of_order, 1);
+        metric_add(metrics.out_of_order, 1);
         return;
     }
     if (s->next != MESSAGE_NO_NUMBER && number > s->next) {
         s->counts.missing += number - s->next;
-        metric_add(s->media->missing, number - s->next);
+        metric_add(metrics.missing, number - s->next);
     }
     s->next = number + 1;
 }
 
-/* Here the audio is ours: whoever listens to a call is given m->track, m->timestamp and m->payload from here. */
+/* An agent hears the caller, and not itself. */
 static void hear(stream_t *s, const message_t *m)
 {
     counts_t *c = &s->counts;
@@ -194,13 +234,15 @@ static void hear(stream_t *s, const message_t *m)
         if (m->timestamp > c->last_ms)
             c->last_ms = m->timestamp;
     }
-    metric_add(s->media->frames, 1);
-    metric_add(s->media->audio, (int64_t)m->bytes);
+    metric_add(metrics.frames, 1);
+    metric_add(metrics.audio, (int64_t)m->bytes);
+    if (s->bridge && !str_eq(m->track, STR("outbound")))
+        bridge_hear(s->bridge, m->payload, m->bytes, m->timestamp);
 }
 
 static bool is_of_stream(const stream_t *s, str_t sid)
 {
-    return str_is_empty(sid) || str_eq(sid, str_from(s->sid));
+    return str_is_empty(sid) || str_eq(sid, str_from(s->teller.sid));
 }
 
 static void on_media(stream_t *s, const message_t *m)
@@ -234,7 +276,7 @@ static void on_digit(stream_t *s, const message_t *m)
 }
 
 /* Twilio's ids are letters and digits: anything else is none, and what is kept needs no escaping. */
-static bool keep_id(char out[ID_BYTES + 1], str_t id)
+static bool keep_id(char out[TELL_ID_BYTES + 1], str_t id)
 {
     if (!stream_token_is_call(id))
         return false;
@@ -246,29 +288,43 @@ static bool keep_id(char out[ID_BYTES + 1], str_t id)
 /* A proof is good for the call or the account that it is of; which they are shows only now. NULL: all is well. */
 static const char *fault_of_start(stream_t *s, const message_t *m)
 {
-    const hook_admission_t *admission = &s->origin.admission;
+    const hook_admission_t *admission = &s->admission;
+    teller_t *t = &s->teller;
     str_t account = json_str(m->start, "accountSid");
 
     if (s->state != STREAM_WAITING)
         return "a second start";
-    if (!keep_id(s->sid, m->stream_sid) || !keep_id(s->call_sid, json_str(m->start, "callSid")))
+    if (!keep_id(t->sid, m->stream_sid) || !keep_id(t->call_sid, json_str(m->start, "callSid")))
         return "start without streamSid or callSid";
-    if (!str_is_empty(account) && !keep_id(s->account_sid, account))
+    if (!str_is_empty(account) && !keep_id(t->account_sid, account))
         return "start of an unreadable accountSid";
-    if (admission->call_id[0] && strcmp(admission->call_id, s->call_sid) != 0)
+    if (admission->call_id[0] && strcmp(admission->call_id, t->call_sid) != 0)
         return "a ticket for another call";
-    if (admission->account[0] && strcmp(admission->account, s->account_sid) != 0)
+    if (admission->account[0] && strcmp(admission->account, t->account_sid) != 0)
         return "signed by another account";
     return NULL;
 }
 
 static void log_stream(const stream_t *s, log_level_t level, const char *msg, const char *reason, int64_t code)
 {
-    LOG(level, msg, log_cstr("provider", s->origin.provider->name), log_cstr("stream_sid", s->sid),
-        log_cstr("call_sid", s->call_sid), log_cstr("reason", reason), log_int("close_code", code),
+    const teller_t *t = &s->teller;
+
+    LOG(level, msg, log_cstr("provider", t->provider->name), log_cstr("stream_sid", t->sid),
+        log_cstr("call_sid", t->call_sid), log_cstr("reason", reason), log_int("close_code", code),
         log_int("frames", s->counts.frames), log_int("audio_bytes", s->counts.bytes),
         log_int("missing", s->counts.missing), log_int("dropped", s->counts.dropped),
-        log_cstr("request_id", s->request_id));
+        log_cstr("request_id", t->request_id));
+}
+
+/* A format that is not the telephone's is counted, and nobody could answer in it. */
+static void answer(stream_t *s, const cJSON *start)
+{
+    s->bridge = media_bridge(s->media, json_at(start, "customParameters"), &s->teller, &PHONE, s);
+    if (!s->bridge || is_telephone(json_at(start, "mediaFormat")))
+        return;
+    log_stream(s, LOG_ERROR, "media stream of an unknown format", "no agent speaks it", 0);
+    hang_up(s);
+    websocket_close(s->ws, WEBSOCKET_UNSUPPORTED, "expected audio/x-mulaw, 8000 Hz, 1 channel");
 }
 
 static void on_start(stream_t *s, arena_t *a, const message_t *m)
@@ -282,6 +338,7 @@ static void on_start(stream_t *s, arena_t *a, const message_t *m)
     s->state = STREAM_RUNNING;
     s->began_us = clock_mono_us();
     tell_start(s, a, m->start);
+    answer(s, m->start);
 }
 
 static void on_stop(stream_t *s)
@@ -291,6 +348,7 @@ static void on_stop(stream_t *s)
         return;
     }
     s->state = STREAM_STOPPED;
+    hang_up(s);
     websocket_close_after(s->ws, WEBSOCKET_NORMAL, "stopped", AFTER_STOP_US);
 }
 
@@ -317,8 +375,11 @@ static void act(stream_t *s, arena_t *a, const message_t *m)
     case MESSAGE_OTHER:
         drop(s, DROP_UNKNOWN);
         break;
-    case MESSAGE_CONNECTED:
     case MESSAGE_MARK:
+        if (s->bridge && is_of_stream(s, m->stream_sid))
+            bridge_marked(s->bridge, m->mark);
+        break;
+    case MESSAGE_CONNECTED:
         break;
     }
 }
@@ -359,53 +420,32 @@ static void on_closed(void *ctx, const websocket_end_t *end)
 {
     stream_t *s = ctx;
 
+    hang_up(s);
     if (s->state != STREAM_WAITING)
-        tell_end(s, end);
+        tell_stop(s, end);
     log_stream(s, LOG_INFO, "media stream ended", end->why[0] ? end->why : reason_of(s, end), end->code);
     count_close(end);
-    metric_add(s->media->open, -1);
+    metric_add(metrics.open, -1);
     free(s);
 }
 
 static const websocket_events_t EVENTS = {.message = on_message, .closed = on_closed};
 
-websocket_t *stream_open(media_t *m, struct st_h2o_socket_t *sock, const stream_origin_t *origin)
+websocket_t *stream_open(media_port_t *media, struct st_h2o_socket_t *sock, const stream_origin_t *origin)
 {
     stream_t *s = mem_zalloc(sizeof(*s));
+    teller_t *t = &s->teller;
 
-    s->media = m;
-    s->origin = *origin;
-    (void)snprintf(s->request_id, sizeof(s->request_id), STR_FMT, STR_ARG(origin->request_id));
-    s->origin.request_id = str_from(s->request_id);
+    (void)pthread_once(&metrics_made, make_metrics);
+    s->media = media;
+    s->admission = origin->admission;
+    t->port = origin->port;
+    t->provider = origin->provider;
+    t->route = origin->route;
+    (void)snprintf(t->request_id, sizeof(t->request_id), STR_FMT, STR_ARG(origin->request_id));
     s->next = s->counts.first_ms = s->counts.last_ms = MESSAGE_NO_NUMBER;
-    s->ws = websocket_serve(sock, &m->limits, &EVENTS, s);
-    metric_add(m->open, 1);
-    metric_add(m->total, 1);
+    s->ws = websocket_serve(sock, media_limits(media), &EVENTS, s);
+    metric_add(metrics.open, 1);
+    metric_add(metrics.total, 1);
     return s->ws;
-}
-
-media_t *media_new(const config_t *config)
-{
-    media_t *m = mem_zalloc(sizeof(*m));
-    int64_t idle_us = config_us(config, "HOOKLINE_STREAM_IDLE");
-
-    m->limits = (websocket_limits_t){.max_message = (size_t)config_int(config, "HOOKLINE_STREAM_MAX_MESSAGE"),
-                                     .max_queued = MOST_QUEUED,
-                                     .idle_us = idle_us,
-                                     .ping_us = idle_us * 2 / 3 < PING_US ? idle_us * 2 / 3 : PING_US,
-                                     .close_us = CLOSE_US};
-    m->open = metrics_series(METRIC_STREAMS, "");
-    m->total = metrics_series(METRIC_STREAMS_TOTAL, "");
-    m->frames = metrics_series(METRIC_FRAMES, "");
-    m->audio = metrics_series(METRIC_AUDIO, "");
-    m->missing = metrics_series(METRIC_MISSING, "");
-    m->out_of_order = metrics_series(METRIC_OUT_OF_ORDER, "");
-    for (size_t i = 0; i < DROP_REASON_COUNT; i++)
-        m->dropped[i] = metrics_series(METRIC_DROPPED, DROP_LABELS[i]);
-    return m;
-}
-
-void media_free(media_t *m)
-{
-    free(m);
 }

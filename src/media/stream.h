@@ -1,20 +1,15 @@
-/* stream.h – Twilio's media streams: taken, counted, and told of.
+/* stream.h – Twilio's media streams: taken, counted, told of, and where an agent is to answer, bridged.
  *
  * One stream is one WebSocket that Twilio has opened for one call. Its begin, its end and the keys pressed in between
- * become deliveries (way "media") of the provider's route that it came by, and so events and facts like all others; the
- * audio is counted and goes no further (whoever is to hear it is put in hear, stream.c), and none of it is stored.
+ * become deliveries (tell.h), and so events and facts like all others; its audio is counted, given to the call's bridge
+ * if there is one, and never stored.
  *
  * A stream belongs to the loop that its WebSocket is on, and takes no lock; what is counted of all is atomic. Src/http
  * hands a WebSocket here once it is let in; whose it is was proven before. */
 #ifndef HOOKLINE_MEDIA_STREAM_H
 #define HOOKLINE_MEDIA_STREAM_H
 
-#include "ingest/ingest.h"
-#include "net/websocket.h"
-
-typedef struct media media_t;
-media_t *media_new(const config_t *config);
-void media_free(media_t *m); /* when no stream is open any more; NULL is fine */
+#include "media/media.h"
 
 /* Where a stream's deliveries go, and what its opener has proven. Copied; what it points to outlives the stream. */
 typedef struct stream_origin {
@@ -26,6 +21,6 @@ typedef struct stream_origin {
 } stream_origin_t;
 
 /* On the loop's thread; takes the socket over: see websocket_serve. The stream frees itself at its end. */
-websocket_t *stream_open(media_t *m, struct st_h2o_socket_t *sock, const stream_origin_t *origin);
+websocket_t *stream_open(media_port_t *media, struct st_h2o_socket_t *sock, const stream_origin_t *origin);
 
 #endif

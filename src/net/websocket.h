@@ -25,6 +25,7 @@ enum {
     WEBSOCKET_INVALID = 1007,
     WEBSOCKET_POLICY = 1008,
     WEBSOCKET_TOO_BIG = 1009,
+    WEBSOCKET_INTERNAL = 1011,
 };
 
 typedef struct websocket_limits {

@@ -9,6 +9,10 @@ ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 # shellcheck disable=SC2034 # used by those who source this
 BUILD_PACKAGES=(cmake ninja-build gcc g++ libc6-dev pkg-config libh2o-evloop-dev libwslay-dev libpq-dev libcjson-dev
     libssl-dev libcurl4-openssl-dev libphonenumber-dev)
+# The simulators take the tests' own library where it is there.
+# shellcheck disable=SC2034
+SIMULATOR_PACKAGES=(node-ws)
+[[ ! -d $ROOT/tests/node_modules/ws ]] || SIMULATOR_PACKAGES=()
 
 say() {
     printf '%s\n' "$*"
@@ -44,7 +48,7 @@ is_installed() {
     nodejs) command -v node >/dev/null ;;
     ninja-build) command -v ninja >/dev/null ;;
     nginx-light) command -v nginx >/dev/null ;;
-    lib*) [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]] ;;
+    lib* | node-*) [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]] ;;
     *) command -v "$1" >/dev/null ;;
     esac
 }

@@ -8,6 +8,7 @@
 //     --public-url URL     what it calls itself, HOOKLINE_PUBLIC_URL there: signatures are made with it (--url)
 //     --path PATH          of the voice URL (/webhooks/twilio/voice); --status-path of the status callback (/webhooks/twilio)
 //     --auth-token TOKEN   TWILIO_AUTH_TOKEN; --account-sid AC… TWILIO_ACCOUNT_SID
+//     --call-sid CA…       the call's SID, where somebody else wants to know it (a new one)
 //     --to, --from         numbers: which of yours is called, and who calls
 //     --say TEXT           what the caller says, when the agent has finished; several are said one after the other
 //     --wav FILE           the same from a file: 16 bits, 8000 Hz or more
@@ -37,6 +38,7 @@ const OPTIONS = {
     'status-path': {type: 'string', default: '/webhooks/twilio'},
     'auth-token': {type: 'string'},
     'account-sid': {type: 'string'},
+    'call-sid': {type: 'string'},
     to: {type: 'string', default: '+12025550100'},
     from: {type: 'string', default: '+12025550143'},
     say: {type: 'string', multiple: true, default: []},
@@ -176,6 +178,7 @@ async function run() {
         via: url,
         authToken,
         accountSid,
+        callSid: wanted['call-sid'],
         from,
         to,
         statusCallback,

@@ -311,7 +311,9 @@ export class TwilioCall extends Waiting {
             return this.fault(12200, '<Connect> holds not one <Stream>');
         const {url, statusCallback} = stream.attributes;
         const parameters = this.#streamParameters(stream);
-        if (!/^wss:\/\/[^?#]+$/.test(url ?? '')) return this.fault(31920, `<Stream url="${url}">`);
+        // Twilio takes wss only; from a voice URL of http, which Twilio is never given, a trial without TLS may go on.
+        const scheme = /^http:/.test(this.options?.voiceUrl ?? "") ? /^wss?:/ : /^wss:/;
+        if (!scheme.test(url ?? "") || /[?#]/.test(url)) return this.fault(31920, `<Stream url="${url}">`);
         if (statusCallback !== undefined && !/^https?:\/\//.test(statusCallback))
             this.fault(21609, `statusCallback ${statusCallback}`);
         if (!(await this.#openStream(url, parameters))) return undefined;

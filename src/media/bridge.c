@@ -639,9 +639,8 @@ void bridges_sweep(bridges_t *list, int64_t mono_us)
 
 void bridges_end(bridges_t *list)
 {
-    while (list->first) {
-        bridge_t *b = list->first;
-
+    for (bridge_t *b = list->first, *next; b; b = next) {
+        next = b->next;
         leave(b, REASON_STOPPING);
         if (b->phone)
             dismiss_phone(b);

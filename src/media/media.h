@@ -19,7 +19,7 @@ media_t *media_new(const config_t *config, dialplan_t *plan);
 /* The key of the provider of speech, for calls that begin from now on. Any thread, one at a time. */
 void media_reload(media_t *m, const config_t *config);
 bool media_bridges(const media_t *m); /* there is a key: somebody can speak with a caller. Any thread */
-void media_free(media_t *m); /* when no port is there any more; NULL is fine */
+void media_free(media_t *m);          /* when no port is there any more; NULL is fine */
 
 media_port_t *media_port_new(media_t *m, struct st_h2o_evloop_t *loop, struct st_h2o_multithread_queue_t *queue);
 void media_port_sweep(media_port_t *port, int64_t mono_us); /* several times a second */

@@ -243,7 +243,8 @@ static void test_noise_is_nobodys_turn(void **state)
     take(HEARD("u1", ""));
     take(TAKEN("u2", "\"u1\""));
     take(HEARD("u2", " \\n"));
-    take("{\"type\":\"input_audio_buffer.timeout_triggered\",\"audio_start_ms\":1,\"audio_end_ms\":2,\"item_id\":\"u3\"}");
+    take("{\"type\":\"input_audio_buffer.timeout_triggered\",\"audio_start_ms\":1,\"audio_end_ms\":2,\"item_id\":"
+         "\"u3\"}");
     take(TAKEN("u3", "\"u2\""));
     assert_int_equal(conversation_awaited(c), 0);
     take(HEARD("u3", "thanks for watching"));

@@ -190,8 +190,8 @@ static void test_a_response_without_sound_is_dropped(void **state)
 
 static void test_strange_marks(void **state)
 {
-    static const char *const NAMES[] = {"", "g", "g0", "g0:", "g:1", "x0:1", "g0:99999999999999999999", "g-1:1", "g0:-5",
-                                        "g0:0", "greeting-1"};
+    static const char *const NAMES[] = {"",      "g",     "g0",   "g0:",       "g:1", "x0:1", "g0:99999999999999999999",
+                                        "g-1:1", "g0:-5", "g0:0", "greeting-1"};
 
     (void)state;
     play(R1, A, 0, NULL);

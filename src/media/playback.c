@@ -135,7 +135,7 @@ bool playback_send(playback_t *p, str_t response, str_t item, int part, size_t b
     piece_t *piece = newest(p);
 
     mark[0] = '\0';
-    if (is_dropped(p, response) || str_is_empty(item) || item.len > PLAYBACK_ID_BYTES ||
+    if (!bytes || is_dropped(p, response) || str_is_empty(item) || item.len > PLAYBACK_ID_BYTES ||
         response.len > PLAYBACK_ID_BYTES || p->n_marks == MOST_MARKS)
         return false;
     if (playback_is_silent(p))

@@ -19,7 +19,8 @@ playback_t *playback_new(void);
 void playback_free(playback_t *p); /* NULL is fine */
 
 /* Audio of an item is about to be sent: bytes of µ-law, 8 a millisecond. mark: the name of the mark to send behind it.
- * False: it must not be sent, as the caller has spoken over that item or its response, or too much waits already. */
+ * False: it must not be sent, as it is nothing, the caller has spoken over that item or its response, or too much waits
+ * already. */
 bool playback_send(playback_t *p, str_t response, str_t item, int part, size_t bytes, int64_t now_us,
                    char mark[PLAYBACK_MARK_BYTES]);
 void playback_marked(playback_t *p, str_t mark, int64_t now_us);

@@ -211,6 +211,23 @@ static void test_what_has_no_name_is_not_played(void **state)
     assert_true(playback_send(p, R1, (str_t){longest, PLAYBACK_ID_BYTES}, 0, 8, 0, mark));
 }
 
+/* It would be played as soon as it was sent, and its mark would come back for an item that is forgotten. */
+static void test_nothing_is_not_played(void **state)
+{
+    char last[PLAYBACK_MARK_BYTES];
+
+    (void)state;
+    assert_false(playback_send(p, R1, A, 0, 0, 0, mark));
+    assert_string_equal(mark, "");
+    play(R1, B, 0, last);
+    back("g0:1", 200);
+    assert_true(playback_is_silent(p));
+    play(R1, B, 300, NULL);
+    speak_over(R1, 300);
+    assert_int_equal(n_cuts, 1);
+    assert_string_equal(items[0], "item_b");
+}
+
 static void test_what_waits_is_bounded(void **state)
 {
     size_t sent = 0;
@@ -239,6 +256,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_response_without_sound_is_dropped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_strange_marks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_has_no_name_is_not_played, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_nothing_is_not_played, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_waits_is_bounded, set_up, tear_down),
     };
 

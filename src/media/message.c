@@ -60,6 +60,7 @@ static bool take_string(str_t *text, str_t *out)
 }
 
 #define MOST_DIGITS 15 /* what a double holds: cJSON must read the same number */
+#define MOST_NUMBER INT64_C(1000000000000000)
 
 /* A whole number as Twilio writes one: no sign, no leading zero. */
 static bool read_number(str_t s, int64_t *out)
@@ -124,7 +125,7 @@ static int64_t number_at(const cJSON *root, const char *path)
 {
     int64_t n;
 
-    return json_int(root, path, &n) && n >= 0 ? n : MESSAGE_NO_NUMBER;
+    return json_int(root, path, &n) && n >= 0 && n < MOST_NUMBER ? n : MESSAGE_NO_NUMBER;
 }
 
 static void read_kind(const cJSON *root, message_t *out)

@@ -168,6 +168,10 @@ static void test_what_is_missing_or_odd_is_absent(void **state)
     assert_int_equal(m.sequence, MESSAGE_NO_NUMBER);
     assert_int_equal(m.timestamp, MESSAGE_NO_NUMBER);
     assert_int_equal(m.bytes, SIZE_MAX);
+    m = parse("{\"event\":\"media\",\"sequenceNumber\":\"9223372036854775807\","
+              "\"media\":{\"timestamp\":\"9223372036854775807\"}}"); /* another one is added to them */
+    assert_int_equal(m.sequence, MESSAGE_NO_NUMBER);
+    assert_int_equal(m.timestamp, MESSAGE_NO_NUMBER);
     assert_int_equal(parse("{\"event\":\"media\"}").bytes, SIZE_MAX);
     assert_int_equal(parse("{\"event\":\"media\",\"media\":[]}").bytes, SIZE_MAX);
     assert_int_equal(parse("{\"event\":\"media\",\"media\":{\"payload\":\"a\"}}").bytes, SIZE_MAX);

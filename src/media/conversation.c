@@ -167,7 +167,7 @@ static void write_details(buf_t *out, const turn_t *t)
         add_number(out, "transcription_tokens", t->written_tokens);
     if (t->made_bytes)
         add_number(out, "generated_ms", t->made_bytes / BYTES_MS);
-    if (t->interrupted) {
+    if (t->heard_ms >= 0) {
         add_number(out, "heard_ms", t->heard_ms);
         add_number(out, "forwarded_ms", t->sent_ms);
     }
@@ -344,9 +344,30 @@ static void count_tokens(conversation_t *c, const realtime_event_t *e)
     arena_free(a);
 }
 
+/* The caller spoke when all that had been made of it was heard: there was nothing to clear, and it breaks off. */
+static void note_break(conversation_t *c, str_t response)
+{
+    turn_t *last = NULL;
+
+    for (size_t i = 0; i < c->count; i++) {
+        if (!is_of(c->turns[i], response))
+            continue;
+        if (c->turns[i]->interrupted)
+            return;
+        last = c->turns[i];
+    }
+    if (!last)
+        return;
+    last->interrupted = true;
+    if (last->revision)
+        tell(c, last, "interrupted");
+}
+
 static void on_response_ended(conversation_t *c, const realtime_event_t *e)
 {
     read_output(c, e);
+    if (e->outcome == OUTCOME_INTERRUPTED)
+        note_break(c, e->response);
     for (size_t i = 0; i < c->count; i++)
         if (is_of(c->turns[i], e->response) && !c->turns[i]->settled && c->turns[i]->text.len)
             settle(c, c->turns[i], "partial");
@@ -491,6 +512,21 @@ static int by_position(const void *a, const void *b)
     return (x->position > y->position) - (x->position < y->position);
 }
 
+/* As much of it as was heard, in whole words: an estimate, by its share of the sound. */
+static str_t heard_text(const turn_t *t)
+{
+    str_t text = buf_str(&t->text);
+    int64_t made_ms = t->made_bytes / BYTES_MS;
+    size_t len;
+
+    if (t->heard_ms < 0 || t->heard_ms >= made_ms)
+        return text;
+    len = (size_t)((int64_t)text.len * t->heard_ms / made_ms);
+    while (len && text.base[len] != ' ')
+        len--;
+    return str_slice(text, 0, len);
+}
+
 void conversation_recall(const conversation_t *c, size_t most, void (*each)(void *ctx, const char *role, str_t text),
                          void *ctx)
 {
@@ -498,9 +534,9 @@ void conversation_recall(const conversation_t *c, size_t most, void (*each)(void
     size_t n = 0;
 
     for (size_t i = 0; i < c->count; i++)
-        if (c->turns[i]->placed && c->turns[i]->text.len)
+        if (c->turns[i]->placed && c->turns[i]->text.len && heard_text(c->turns[i]).len)
             with_words[n++] = c->turns[i];
     qsort(with_words, n, sizeof(*with_words), by_position);
     for (size_t i = n > most ? n - most : 0; i < n; i++)
-        each(ctx, with_words[i]->by_caller ? "user" : "assistant", buf_str(&with_words[i]->text));
+        each(ctx, with_words[i]->by_caller ? "user" : "assistant", heard_text(with_words[i]));
 }

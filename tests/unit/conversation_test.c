@@ -358,6 +358,55 @@ static void test_another_session_goes_on(void **state)
     assert_str(json_str(find("u2:0")->details, "session_id"), "sess_2");
 }
 
+/* Of 25 ms. */
+static void make_sound(const char *item)
+{
+    char json[512], zeros[269];
+
+    memset(zeros, 'A', sizeof(zeros) - 1);
+    zeros[sizeof(zeros) - 1] = '\0'; /* 268 digits: 201 bytes */
+    (void)snprintf(json, sizeof(json),
+                   "{\"type\":\"response.output_audio.delta\",\"response_id\":\"r_%s\",\"item_id\":\"%s\","
+                   "\"content_index\":0,\"delta\":\"%s\"}",
+                   item, item, zeros);
+    take(json);
+}
+
+static void test_what_nobody_heard_is_not_recalled(void **state)
+{
+    playback_cut_t cut = {.item = STR("a"), .heard_ms = 13, .sent_ms = 25};
+    buf_t recalled = BUF_EMPTY;
+
+    (void)state;
+    take(TAKEN("u", "null"));
+    take(HEARD("u", "Go on."));
+    make_sound("a");
+    make_sound("b");
+    take(SAID("a", "I am telling you a story"));
+    take(SAID("b", "and there is more of it"));
+    conversation_interrupted(c, &cut, 5);
+    cut = (playback_cut_t){.item = STR("b"), .heard_ms = 0, .sent_ms = 25};
+    conversation_interrupted(c, &cut, 5);
+    conversation_recall(c, 20, on_recalled, &recalled);
+    assert_str(buf_str(&recalled), "user: Go on.|assistant: I am telling|");
+    assert_string_equal(find("a:0")->text, "I am telling you a story");
+    buf_clear(&recalled);
+}
+
+/* The caller speaks when everything that had been made was heard: nothing is cleared, and OpenAI breaks off. */
+static void test_a_break_is_an_interruption(void **state)
+{
+    (void)state;
+    make_sound("a");
+    take(SAID("a", "I was about to"));
+    assert_false(find("a:0")->interrupted);
+    take(DONE("a", "cancelled", ""));
+    assert_true(find("a:0")->interrupted);
+    assert_string_equal(find("a:0")->text, "I was about to");
+    assert_null(json_at(find("a:0")->details, "heard_ms"));
+    assert_int_equal(find("a:0")->tokens, 10);
+}
+
 static void test_nobody_writes_down(void **state)
 {
     (void)state;
@@ -396,6 +445,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_words_only_in_the_response, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tokens_without_an_utterance, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_another_session_goes_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_nobody_heard_is_not_recalled, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_break_is_an_interruption, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nobody_writes_down, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_turns, set_up, tear_down),
     };

@@ -142,8 +142,18 @@ media_port_t *media_port_new(media_t *m, struct st_h2o_evloop_t *loop, struct st
     return port;
 }
 
+/* A call that has begun goes on where there is no key any more, with the last one. */
+static void follow_settings(media_port_t *port)
+{
+    const voice_t *voice = atomic_load(&port->media->voice);
+
+    if (has_key(voice))
+        port->bridges.settings = &voice->bridge;
+}
+
 void media_port_sweep(media_port_t *port, int64_t mono_us)
 {
+    follow_settings(port);
     bridges_sweep(&port->bridges, mono_us);
     websocket_dialer_sweep(port->dialer, mono_us);
 }
@@ -173,6 +183,11 @@ const websocket_limits_t *media_limits(const media_port_t *port)
 }
 
 /* The parameters are ours, written behind the voice URL, or those of a document of the operator's own. */
+bool media_wants_bridge(const cJSON *parameters)
+{
+    return str_eq(json_str(parameters, "action"), STR("bridge"));
+}
+
 bridge_t *media_bridge(media_port_t *port, const cJSON *parameters, const teller_t *teller, const bridge_phone_t *phone,
                        void *ctx)
 {
@@ -180,7 +195,7 @@ bridge_t *media_bridge(media_port_t *port, const cJSON *parameters, const teller
     const dialplan_page_t *page;
     bridge_t *b;
 
-    if (!has_key(voice) || !str_eq(json_str(parameters, "action"), STR("bridge")))
+    if (!has_key(voice) || !media_wants_bridge(parameters))
         return NULL;
     port->bridges.settings = &voice->bridge;
     page = dialplan_hold(port->media->plan);

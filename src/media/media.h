@@ -29,7 +29,8 @@ void media_port_free(media_port_t *port);                   /* NULL is fine */
 
 /* For stream.c. */
 const websocket_limits_t *media_limits(const media_port_t *port);
-/* An agent for a call, as its <Stream>'s parameters ask for one; NULL: none is wanted. */
+bool media_wants_bridge(const cJSON *parameters); /* of a <Stream>: they ask for an agent */
+/* An agent for a call, as its <Stream>'s parameters ask for one; NULL: none is wanted, or there is no key. */
 bridge_t *media_bridge(media_port_t *port, const cJSON *parameters, const teller_t *teller, const bridge_phone_t *phone,
                        void *ctx);
 

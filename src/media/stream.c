@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AFTER_STOP_US (2 * US_PER_S) /* Twilio closes after "stop"; behind some proxies that is never heard */
-#define MOST_DIGITS   1000           /* of one stream that are stored: a call has fewer */
+#define AFTER_STOP_US (2 * US_PER_S)  /* Twilio closes after "stop"; behind some proxies that is never heard */
+#define START_US      (10 * US_PER_S) /* Twilio sends it at once */
+#define MOST_DIGITS   1000            /* of one stream that are stored: a call has fewer */
 
 /* Why a message was not used: the label of METRIC_DROPPED. */
 #define DROP_REASONS(X)                                                                                                \
@@ -316,10 +317,15 @@ static void log_stream(const stream_t *s, log_level_t level, const char *msg, co
         log_cstr("request_id", t->request_id));
 }
 
-/* A format that is not the telephone's is counted, and nobody could answer in it. */
+/* A format that is not the telephone's is counted, and nobody could answer in it. The key may be gone since the voice
+ * URL was answered: better the words behind <Connect> than silence. */
 static void answer(stream_t *s, const cJSON *start)
 {
-    s->bridge = media_bridge(s->media, json_at(start, "customParameters"), &s->teller, &PHONE, s);
+    const cJSON *parameters = json_at(start, "customParameters");
+
+    s->bridge = media_bridge(s->media, parameters, &s->teller, &PHONE, s);
+    if (!s->bridge && media_wants_bridge(parameters))
+        websocket_close(s->ws, WEBSOCKET_INTERNAL, "nobody can speak");
     if (!s->bridge || is_telephone(json_at(start, "mediaFormat")))
         return;
     log_stream(s, LOG_ERROR, "media stream of an unknown format", "no agent speaks it", 0);
@@ -336,6 +342,7 @@ static void on_start(stream_t *s, arena_t *a, const message_t *m)
         return;
     }
     s->state = STREAM_RUNNING;
+    websocket_stay(s->ws);
     s->began_us = clock_mono_us();
     tell_start(s, a, m->start);
     answer(s, m->start);
@@ -445,6 +452,7 @@ websocket_t *stream_open(media_port_t *media, struct st_h2o_socket_t *sock, cons
     (void)snprintf(t->request_id, sizeof(t->request_id), STR_FMT, STR_ARG(origin->request_id));
     s->next = s->counts.first_ms = s->counts.last_ms = MESSAGE_NO_NUMBER;
     s->ws = websocket_serve(sock, media_limits(media), &EVENTS, s);
+    websocket_close_after(s->ws, WEBSOCKET_POLICY, "no start", START_US);
     metric_add(metrics.open, 1);
     metric_add(metrics.total, 1);
     return s->ws;

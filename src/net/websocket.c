@@ -392,6 +392,11 @@ void websocket_close_after(websocket_t *ws, int code, const char *why, int64_t d
     ws->later_why = why;
 }
 
+void websocket_stay(websocket_t *ws)
+{
+    ws->later_us = 0;
+}
+
 void websocket_watch(websocket_t *ws, void (*ending)(void *owner, bool unread), void *owner)
 {
     ws->ending = ending;

@@ -69,6 +69,7 @@ size_t websocket_queued(const websocket_t *ws);
 void websocket_close(websocket_t *ws, int code, const char *why);
 /* The same, unless the other side does it within delay_us. */
 void websocket_close_after(websocket_t *ws, int code, const char *why, int64_t delay_us);
+void websocket_stay(websocket_t *ws); /* takes that back */
 void websocket_sweep(websocket_t *ws, int64_t now_us);
 /* Ends it at once, without a close frame if none has been sent: closed is called from inside, and ws is gone. Only for
  * whoever takes down the loop; never from inside a callback. */

@@ -445,6 +445,24 @@ describe('what becomes of it', () => {
         assert.equal(await database.value('SELECT count(*) FROM call_events'), count);
     });
 
+    it('1011: an agent is to answer, and there is none: Twilio goes on in its document', async () => {
+        const call = newCall();
+        const stream = await raw();
+        stream.say(messages(call).start(1, {customParameters: {action: 'bridge'}}));
+        assert.equal((await stream.closeCode()).code, 1011);
+        stream.send(closeFrame(1011));
+        await stream.end();
+        assert.equal((await endOf(call)).CloseCode, 1011);
+    });
+
+    it('1008: one that does not start in time', async () => {
+        const stream = await raw();
+        stream.say(messages(newCall()).connected());
+        assert.deepEqual(await stream.closeCode(), {code: 1008, reason: 'no start'});
+        stream.send(closeFrame(1008));
+        await stream.end();
+    });
+
     it('after stop we close, where Twilio does not', async () => {
         const call = newCall();
         const stream = await raw();

@@ -12,6 +12,7 @@
 
 #define WORDS_US     (5 * US_PER_S)  /* after the call, for what is still being written down */
 #define MUTE_US      (10 * US_PER_S) /* how long a caller may wait for a session, the first or another */
+#define ANSWER_US    (20 * US_PER_S) /* and for the first sound of an answer */
 #define STEADY_US    (30 * US_PER_S) /* a session that lived so long was a good one */
 #define RENEW_OF     8               /* a session is replaced in the last eighth of its life: 52 of 60 minutes */
 #define AGAIN_US     (30 * US_PER_S) /* between tries to replace a session that grows old */
@@ -32,6 +33,9 @@
 #define REASON_TOO_MANY "too_many"
 #define REASON_TOO_LONG "too_long"
 #define REASON_NO_AUDIO "no_audio"
+#define REASON_MUTE     "no_answer"
+
+#define END_TURN_ID "end_turn"
 
 struct bridge {
     bridge_t *prev, *next;
@@ -54,7 +58,9 @@ struct bridge {
     int64_t began_us, retry_us, ready_us, renew_us, mute_since_us; /* mono clock; 0: not */
 
     enum { CALLER_SILENT, CALLER_SPEAKS, CALLER_SPOKE } caller; /* spoke: and the turn is not taken yet */
+    bool begun;                                                 /* somebody was heard: there is no greeting any more */
     bool owed;                            /* the caller has said something, and nothing of an answer has come */
+    int64_t due_us;                       /* when it must have come at last; 0: none is awaited */
     char response[PLAYBACK_ID_BYTES + 1]; /* the one that is being made; "": none */
     int64_t asked_us;                     /* when the caller ended; 0: nobody waits */
     int64_t speak_us;                     /* when to ask again for an answer that failed; 0: not */
@@ -164,6 +170,7 @@ static void ask_to_speak(bridge_t *b, str_t instructions)
 {
     b->dialect->speak(&b->message, instructions, STR("speak"));
     (void)send(b, b->session);
+    b->due_us = clock_mono_us() + ANSWER_US;
 }
 
 static void greet(bridge_t *b)
@@ -176,6 +183,15 @@ static void greet(bridge_t *b)
         ask_to_speak(b, arena_printf(a, "Greet the caller with exactly these words, and then wait: " STR_FMT,
                                      STR_ARG(b->greeting)));
     arena_free(a);
+}
+
+/* What the caller waits for: an answer, or before anybody was heard the greeting. */
+static void speak(bridge_t *b)
+{
+    if (b->begun)
+        ask_to_speak(b, STR_NONE);
+    else
+        greet(b);
 }
 
 typedef struct recalling {
@@ -211,10 +227,9 @@ static void take_over(bridge_t *b, session_t *s)
     if (first) {
         observe(METRIC_BRIDGE_READY_SECONDS, b->ready_us - b->began_us);
         tell_started(b);
-        greet(b);
-    } else if (b->owed) {
-        ask_to_speak(b, STR_NONE);
     }
+    if (b->owed || !b->begun)
+        speak(b);
 }
 
 static void on_ready(void *ctx, session_t *s)
@@ -229,9 +244,10 @@ static void on_event(void *ctx, session_t *s, const realtime_event_t *e);
 static void on_ended(void *ctx, session_t *s, const session_end_t *end);
 static const session_events_t EVENTS = {.ready = on_ready, .event = on_event, .ended = on_ended};
 
+/* With the key that is set now: that of the call's begin may be good no more. */
 static session_t *open_session(bridge_t *b)
 {
-    return session_open(&b->settings->session, b->list->dialer, &b->config, &EVENTS, b);
+    return session_open(&b->list->settings->session, b->list->dialer, &b->config, &EVENTS, b);
 }
 
 /* The bridge has come to its end, but for what is still to be told. */
@@ -260,8 +276,17 @@ static void lose_thread(bridge_t *b)
     b->owed = b->owed || b->response[0];
     b->caller = CALLER_SILENT;
     b->response[0] = '\0';
-    b->speak_us = 0;
+    b->speak_us = b->due_us = 0;
     conversation_lost(b->conversation, "the session ended first");
+}
+
+/* There is no other: it takes over at once, or as soon as it is ready. */
+static void inherit(bridge_t *b)
+{
+    b->session = b->heir;
+    b->heir = NULL;
+    if (session_is_ready(b->session))
+        take_over(b, b->session);
 }
 
 static void on_lost(bridge_t *b, const session_end_t *end)
@@ -279,16 +304,11 @@ static void on_lost(bridge_t *b, const session_end_t *end)
     count(METRIC_BRIDGE_LOST, "reason", end->reason);
     LOG(LOG_WARN, "speech session lost", log_cstr("call_sid", b->teller.call_sid), log_cstr("reason", end->reason),
         log_cstr("detail", end->detail), log_int("tries", b->tries));
-    if (b->heir && session_is_ready(b->heir)) {
-        session_t *heir = b->heir;
-
-        b->heir = NULL;
-        take_over(b, heir);
-        return;
-    }
     if (!b->mute_since_us)
         b->mute_since_us = now_us;
-    if (end->fault == FAULT_MISCONFIGURED || end->fault == FAULT_QUOTA || b->tries == MOST_TRIES)
+    if (b->heir)
+        inherit(b);
+    else if (end->fault == FAULT_MISCONFIGURED || end->fault == FAULT_QUOTA || b->tries == MOST_TRIES)
         fail(b, end->reason, end->detail);
     else
         b->retry_us = now_us + WAITS_US[b->tries++];
@@ -316,11 +336,8 @@ static void renew(bridge_t *b, int64_t now_us)
     if (!b->heir) {
         b->heir = open_session(b);
     } else if (session_is_ready(b->heir) && is_quiet(b)) {
-        session_t *heir = b->heir;
-
         session_forget(b->session);
-        b->heir = NULL;
-        take_over(b, heir);
+        inherit(b);
     }
 }
 
@@ -331,7 +348,9 @@ static void on_audio(bridge_t *b, const realtime_event_t *e)
     char mark[PLAYBACK_MARK_BYTES];
     int64_t now_us = clock_mono_us();
 
+    b->begun = true;
     b->owed = false;
+    b->due_us = 0;
     b->failures = 0;
     if (b->asked_us) {
         observe(METRIC_BRIDGE_ANSWER_SECONDS, now_us - b->asked_us);
@@ -388,6 +407,10 @@ static void barge_in(bridge_t *b)
 static void on_response_ended(bridge_t *b, const realtime_event_t *e)
 {
     b->response[0] = '\0';
+    if (e->outcome == OUTCOME_INTERRUPTED)
+        return; /* by what the caller is saying, which is answered */
+    b->owed = false;
+    b->due_us = 0;
     if (e->outcome != OUTCOME_FAILED || b->leaving)
         return;
     count(METRIC_BRIDGE_FAULTS, "kind", "response");
@@ -397,7 +420,7 @@ static void on_response_ended(bridge_t *b, const realtime_event_t *e)
         char detail[200];
 
         (void)snprintf(detail, sizeof(detail), STR_FMT " " STR_FMT, STR_ARG(e->fault.code), STR_ARG(e->fault.message));
-        fail(b, e->fault.kind == FAULT_QUOTA ? "quota" : "no_answer", detail);
+        fail(b, e->fault.kind == FAULT_QUOTA ? "quota" : REASON_MUTE, detail);
         return;
     }
     b->owed = true;
@@ -414,10 +437,27 @@ static void on_error(bridge_t *b, const realtime_event_t *e)
         LOG(e->fault.kind == FAULT_HARMLESS ? LOG_INFO : LOG_WARN, "the speech provider reports an error",
             log_cstr("call_sid", b->teller.call_sid), log_str("code", e->fault.code),
             log_str("reason", e->fault.message), log_str("param", e->fault.param), log_int("not_logged", held));
-    if (b->leaving)
+    if (b->leaving && str_eq(e->of_event, STR(END_TURN_ID)))
         b->caller = CALLER_SILENT; /* there was too little to be written down */
-    else if (e->fault.kind == FAULT_MISCONFIGURED || e->fault.kind == FAULT_QUOTA)
+    else if (!b->leaving && (e->fault.kind == FAULT_MISCONFIGURED || e->fault.kind == FAULT_QUOTA))
         fail(b, "refused", "see the log: the speech provider reports an error");
+}
+
+static void on_not_written(const bridge_t *b, const realtime_event_t *e)
+{
+    static log_gate_t gate;
+    int64_t held;
+
+    count(METRIC_BRIDGE_FAULTS, "kind", "transcription");
+    if (log_gate_open(&gate, US_PER_S, &held))
+        LOG(LOG_WARN, "what a caller said was not written down", log_cstr("call_sid", b->teller.call_sid),
+            log_str("code", e->fault.code), log_str("reason", e->fault.message), log_int("not_logged", held));
+}
+
+static void end_turn(bridge_t *b)
+{
+    b->dialect->end_turn(&b->message, STR(END_TURN_ID));
+    (void)send(b, b->session);
 }
 
 static void on_event(void *ctx, session_t *s, const realtime_event_t *e)
@@ -431,8 +471,10 @@ static void on_event(void *ctx, session_t *s, const realtime_event_t *e)
     case REALTIME_SPEECH_BEGAN:
         b->caller = CALLER_SPEAKS;
         b->hushed = false;
-        b->asked_us = b->speak_us = 0;
+        b->asked_us = b->speak_us = b->due_us = 0;
         barge_in(b);
+        if (b->leaving && !b->phone)
+            end_turn(b); /* it was said right before the call ended */
         break;
     case REALTIME_SPEECH_ENDED:
         b->caller = CALLER_SPOKE;
@@ -440,7 +482,9 @@ static void on_event(void *ctx, session_t *s, const realtime_event_t *e)
         break;
     case REALTIME_TURN_TAKEN:
         b->caller = CALLER_SILENT;
+        b->begun = true;
         b->owed = !b->leaving;
+        b->due_us = b->leaving ? 0 : clock_mono_us() + ANSWER_US;
         break;
     case REALTIME_RESPONSE_BEGAN:
         b->speak_us = 0;
@@ -452,6 +496,9 @@ static void on_event(void *ctx, session_t *s, const realtime_event_t *e)
         break;
     case REALTIME_RESPONSE_ENDED:
         on_response_ended(b, e);
+        break;
+    case REALTIME_HEARD_FAILED:
+        on_not_written(b, e);
         break;
     case REALTIME_ERROR:
         on_error(b, e);
@@ -527,10 +574,8 @@ static void take_leave(bridge_t *b)
         b->dialect->cancel(&b->message, str_from(b->response));
         (void)send(b, b->session);
     }
-    if (b->caller == CALLER_SPEAKS) {
-        b->dialect->end_turn(&b->message);
-        (void)send(b, b->session);
-    }
+    if (b->caller == CALLER_SPEAKS)
+        end_turn(b);
 }
 
 void bridge_hang_up(bridge_t *b)
@@ -591,6 +636,8 @@ static void check_limits(bridge_t *b, int64_t now_us)
 
     if (b->mute_since_us && now_us - b->mute_since_us >= MUTE_US)
         fail(b, "no_session", "no session could be had in time");
+    else if (b->due_us && now_us >= b->due_us)
+        fail(b, REASON_MUTE, "the speech provider did not answer in time");
     else if (now_us - b->began_us >= settings->longest_us)
         fail(b, REASON_TOO_LONG, "the call is as long as HOOKLINE_BRIDGE_MAX_DURATION allows");
     else if (now_us - b->heard_us >= settings->silence_us)
@@ -606,7 +653,7 @@ static void go_on(bridge_t *b, int64_t now_us)
     }
     if (b->speak_us && now_us >= b->speak_us && b->session && !b->response[0]) {
         b->speak_us = 0;
-        ask_to_speak(b, STR_NONE);
+        speak(b);
     }
     renew(b, now_us);
     hush(b, now_us);

@@ -26,7 +26,7 @@ typedef struct bridge_settings {
 
 /* The bridges of one loop. */
 typedef struct bridges {
-    const bridge_settings_t *settings; /* of those that are opened from now on */
+    const bridge_settings_t *settings; /* of those that are opened from now on, and of sessions that are */
     websocket_dialer_t *dialer;
     bridge_t *first;
     size_t count;

@@ -13,6 +13,6 @@ void openai_truncate(buf_t *out, str_t item, int part, int64_t heard_ms, str_t e
 void openai_forget(buf_t *out, str_t item);
 void openai_recall(buf_t *out, str_t id, str_t role, str_t text);
 void openai_stop_answering(buf_t *out);
-void openai_end_turn(buf_t *out);
+void openai_end_turn(buf_t *out, str_t event_id);
 
 #endif

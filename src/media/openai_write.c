@@ -99,9 +99,9 @@ void openai_stop_answering(buf_t *out)
     buf_add(out, STR(",\"session\":{\"type\":\"realtime\",\"audio\":{\"input\":{\"turn_detection\":null}}}}"));
 }
 
-void openai_end_turn(buf_t *out)
+void openai_end_turn(buf_t *out, str_t event_id)
 {
-    begin(out, "input_audio_buffer.commit", STR_NONE);
+    begin(out, "input_audio_buffer.commit", event_id);
     buf_addc(out, '}');
 }
 

@@ -117,7 +117,7 @@ typedef struct realtime_dialect {
     void (*recall)(buf_t *out, str_t id, str_t role, str_t text);
     /* The caller is gone: first nothing more is to be answered, then what was being said is all. */
     void (*stop_answering)(buf_t *out);
-    void (*end_turn)(buf_t *out);
+    void (*end_turn)(buf_t *out, str_t event_id);
 
     /* One message. False: ERR_UNPARSABLE, it is no JSON object with a type. */
     bool (*read)(arena_t *a, str_t text, realtime_event_t *out, err_t *err);

@@ -197,7 +197,8 @@ static void configure(session_t *s)
     s->message.len = 0;
     s->settings->dialect->configure(&s->message, &s->config, STR(CONFIGURE_ID));
     enter(s, SESSION_CONFIGURING);
-    (void)websocket_send(s->ws, buf_str(&s->message));
+    if (!websocket_send(s->ws, buf_str(&s->message)))
+        give_up(s, FAULT_MISCONFIGURED, "not_sent", STR("what the agent is told is longer than can be sent"));
 }
 
 static void on_created(session_t *s, const realtime_event_t *e)
@@ -262,6 +263,8 @@ static void on_event(session_t *s, const realtime_event_t *e)
         break;
     case SESSION_READY:
         s->events->event(s->ctx, s, e);
+        if (e->kind == REALTIME_ERROR && e->fault.kind == FAULT_EXPIRED)
+            give_up(s, FAULT_EXPIRED, "expired", e->fault.message); /* they may forget to close it */
         break;
     case SESSION_DIALLING:
     case SESSION_CLOSING:

@@ -340,6 +340,8 @@ describe('a bridged call', () => {
         const failed = lines[lines.findIndex(({content}) => content === 'Yes, three.') - 1];
         assert.deepEqual([failed.role, failed.content], ['user', null]);
         assert.ok(failed.metadata.error);
+        const faults = (await hookline.metrics()).sum('hookline_bridge_faults_total', {kind: 'transcription'});
+        assert.ok(faults >= 1);
         const row = await endedCall(call);
         assert.equal(Number(row.total_tokens_used), session.tokens);
     });
@@ -369,6 +371,47 @@ describe('a bridged call', () => {
             ['assistant', AGENT.greeting],
             ['user', 'I have a leaking tap.'],
         ]);
+    });
+
+    it('keeps them, whatever else goes wrong while they are awaited', async (t) => {
+        const {call, next} = await dial(t, {greeting: {...GREETING, audioMs: 200}, turns: [TAP]});
+        const stream = await call.streamOpen();
+        const session = await next();
+        const {conductor} = session;
+        const commit = conductor.commit.bind(conductor);
+        conductor.commit = () => {
+            session.send({type: 'error', error: {type: 'invalid_request_error', code: null, message: 'Of another.'}});
+            session.after(500, commit);
+        };
+        await call.played(200, PATIENCE_MS);
+        stream.speak(tone(5000));
+        await session.until(
+            'speech',
+            () => session.sentOf('input_audio_buffer.speech_started').length === 1,
+            PATIENCE_MS,
+        );
+        await call.hangUp();
+        assert.deepEqual(said(await linesOf(call, texts(TAP.heard))).at(-1), ['user', TAP.heard]);
+        assertFaultless(call, session);
+    });
+
+    it('keeps what OpenAI notices only when the caller has hung up', async (t) => {
+        const {call, next} = await dial(t, {greeting: {...GREETING, audioMs: 200}, turns: [TAP]});
+        await call.streamOpen();
+        const session = await next();
+        const {conductor} = session;
+        const update = conductor.update.bind(conductor);
+        conductor.update = (event) => {
+            if (event.session.audio?.input?.turn_detection === null)
+                session.send({type: 'input_audio_buffer.speech_started', audio_start_ms: 0, item_id: 'item_late'});
+            update(event);
+        };
+        await call.played(200, PATIENCE_MS);
+        await call.until('sound', () => session.appendedMs > 300, PATIENCE_MS);
+        await call.hangUp();
+        assert.deepEqual(said(await linesOf(call, texts(TAP.heard))).at(-1), ['user', TAP.heard]);
+        assert.equal(session.commits.length, 1);
+        assertFaultless(call, session);
     });
 
     it('ends its session when Twilio is gone without a word', async (t) => {
@@ -449,6 +492,84 @@ describe('when OpenAI’s side fails', () => {
         await again.until('an answer', () => again.sentOf('response.done').length === 1, PATIENCE_MS);
         await call.hangUp();
         assert.deepEqual([...call.allFaults, ...session.faults, ...again.faults], []);
+    });
+
+    it('one that was lost before it said a word is followed by one that greets', async (t) => {
+        const begin = realtime.sessions.length;
+        const mute = {greeting: {...GREETING, respondAfterMs: 600_000}, dropAfterMs: 500};
+        const {call, next} = await dial(t, {perSession: (i) => (i === begin ? mute : {greeting: GREETING})});
+        await call.streamOpen();
+        const session = await next();
+        await session.until('the break', () => session.closed, PATIENCE_MS);
+        const again = await next();
+        await call.played(600, PATIENCE_MS);
+        assert.ok(again.responseCreates[0].response.instructions.includes(AGENT.greeting));
+        await call.hangUp();
+        assertFaultless(call, session, again);
+    });
+
+    it('one that grows old gives way to another while nobody speaks', async (t) => {
+        const begin = realtime.sessions.length;
+        const perSession = (i) => (i === begin ? {greeting: GREETING, lifeSeconds: 8} : {turns: [TAP]});
+        const {call, next} = await dial(t, {perSession});
+        const stream = await call.streamOpen();
+        const session = await next();
+        const again = await next();
+        await session.until('its end', () => session.closed, PATIENCE_MS);
+        assert.deepEqual([session.closed.code, session.closed.by], [1000, 'them']);
+        await stream.speak(speechLike('I have a leaking tap.'));
+        await again.until('an answer', () => again.sentOf('response.done').length === 1, PATIENCE_MS);
+        await call.hangUp();
+        assert.equal(realtime.sessions.length, begin + 2);
+        assertFaultless(call, session, again);
+    });
+
+    it('one that is lost while another is being opened gives way to that one', async (t) => {
+        const begin = realtime.sessions.length;
+        const perSession = (i) =>
+            i === begin
+                ? {greeting: GREETING, lifeSeconds: 8, dropAfterMs: 7500}
+                : {turns: [TAP], latencyMs: 2000};
+        const {call, next} = await dial(t, {perSession});
+        const stream = await call.streamOpen();
+        const session = await next();
+        const again = await next();
+        await session.until('its end', () => session.closed, PATIENCE_MS);
+        await again.until('it to be ready', () => again.creates.length > 0, PATIENCE_MS);
+        await stream.speak(speechLike('I have a leaking tap.'));
+        await again.until('an answer', () => again.sentOf('response.done').length === 1, PATIENCE_MS);
+        await call.hangUp();
+        assert.equal(realtime.sessions.length, begin + 2);
+        assertFaultless(call, session, again);
+    });
+
+    it('one that says that its time is over, and does not close, is left', async (t) => {
+        const begin = realtime.sessions.length;
+        const {call, next} = await dial(t, {perSession: (i) => (i === begin ? {greeting: GREETING} : {turns: [TAP]})});
+        const stream = await call.streamOpen();
+        const session = await next();
+        await call.played(600, PATIENCE_MS);
+        const message = 'Your session hit the maximum duration of 60 minutes.';
+        session.send({type: 'error', error: {type: 'invalid_request_error', code: 'session_expired', message}});
+        const again = await next();
+        await again.until('it to be ready', () => again.creates.length > 0, PATIENCE_MS);
+        await stream.speak(speechLike('I have a leaking tap.'));
+        await again.until('an answer', () => again.sentOf('response.done').length === 1, PATIENCE_MS);
+        await call.hangUp();
+        assert.deepEqual([call.allFaults, session.faults, again.faults], [[], [], []]);
+    });
+
+    it('an answer that never comes is waited for, but not for ever', async (t) => {
+        const {call, next} = await dial(t, {greeting: GREETING, turns: [{heard: 'Hello?', answer: false}]});
+        const stream = await call.streamOpen();
+        const session = await next();
+        await call.played(600, PATIENCE_MS);
+        await stream.speak(speechLike('Hello?'));
+        await call.streamClosed(PATIENCE_MS * 2);
+        await call.ended;
+        assert.ok(call.said.length > 0);
+        assert.equal((await bridgeEnd(call)).payload.Reason, 'no_answer');
+        assertFaultless(call, session);
     });
 
     for (const [refuse, why] of [

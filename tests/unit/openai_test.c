@@ -858,7 +858,7 @@ static void test_the_others_are_written_as_in_the_sample(void **state)
     P->stop_answering(&out);
     assert_written(&out, "{\"type\":\"session.update\",\"session\":{\"type\":\"realtime\",\"audio\":{\"input\":"
                          "{\"turn_detection\":null}}}}");
-    P->end_turn(&out);
+    P->end_turn(&out, STR_NONE);
     assert_written(&out, "{\"type\":\"input_audio_buffer.commit\"}");
     P->hear(&out, STR("//+AAA=="));
     assert_written(&out, "{\"type\":\"input_audio_buffer.append\",\"audio\":\"//+AAA==\"}");
@@ -871,7 +871,7 @@ static void test_a_message_is_added_behind_what_is_there(void **state)
     (void)state;
     buf_add(&out, STR("before "));
     P->hear(&out, STR("AAAA"));
-    P->end_turn(&out);
+    P->end_turn(&out, STR_NONE);
     assert_str(buf_str(&out), "before {\"type\":\"input_audio_buffer.append\",\"audio\":\"AAAA\"}"
                               "{\"type\":\"input_audio_buffer.commit\"}");
     buf_clear(&out);

@@ -2,7 +2,8 @@
 // and what is stored of it in PostgreSQL. Real time: a telephone cannot be hurried.
 
 import assert from 'node:assert/strict';
-import {readFileSync} from 'node:fs';
+import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {after, before, beforeEach, describe, it} from 'node:test';
 import {silence, speechLike, tone} from '../simulators/mulaw.mjs';
@@ -504,6 +505,33 @@ describe('when OpenAI’s side fails', () => {
         const again = await next();
         await call.played(600, PATIENCE_MS);
         assert.ok(again.responseCreates[0].response.instructions.includes(AGENT.greeting));
+        await call.hangUp();
+        assertFaultless(call, session, again);
+    });
+
+    it('one that is lost is followed by one with the key that is set by then', async (t) => {
+        const folder = mkdtempSync(join(tmpdir(), 'hookline-key-'));
+        t.after(() => rmSync(folder, {recursive: true}));
+        const file = join(folder, 'key');
+        writeFileSync(file, KEY, {mode: 0o600});
+        const other = await startHookline({
+            DATABASE_URL: database.url,
+            HOOKLINE_DEFAULT_REGION: 'US',
+            OPENAI_API_KEY_FILE: file,
+            OPENAI_REALTIME_URL: realtime.url,
+        });
+        t.after(() => other.end());
+        const {call, next} = await dial(t, {greeting: GREETING}, {via: other.url});
+        await call.streamOpen();
+        const session = await next();
+        await call.played(600, PATIENCE_MS);
+        writeFileSync(file, `${KEY}-new`);
+        other.child.kill('SIGHUP');
+        assert.ok(await other.waitForLog(({msg}) => msg === 'reloaded', PATIENCE_MS));
+        realtime.options = {apiKey: `${KEY}-new`, greeting: GREETING};
+        session.drop();
+        const again = await next();
+        await again.until('it to be ready', () => again.creates.length > 0, PATIENCE_MS);
         await call.hangUp();
         assertFaultless(call, session, again);
     });

@@ -458,7 +458,7 @@ describe('what becomes of it', () => {
     it('1008: one that does not start in time', async () => {
         const stream = await raw();
         stream.say(messages(newCall()).connected());
-        assert.deepEqual(await stream.closeCode(), {code: 1008, reason: 'no start'});
+        assert.deepEqual(await stream.closeCode(PATIENCE_MS), {code: 1008, reason: 'no start'});
         stream.send(closeFrame(1008));
         await stream.end();
     });

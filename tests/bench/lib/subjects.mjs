@@ -10,7 +10,7 @@ import {BENCH, BUILD, ENV, UNPRIVILEGED, WORK} from './settings.mjs';
  * hookline as an operator runs it, without a line for each request: the rivals log none either. alone: it is not to wait
  * for its database.
  */
-export function hookline(settings = {}, {alone = false} = {}) {
+export function hookline(settings = {}, {alone = false, prefix = []} = {}) {
     return async (databaseUrl) => {
         const port = await freePort();
         const env = {
@@ -22,15 +22,17 @@ export function hookline(settings = {}, {alone = false} = {}) {
             HOOKLINE_DATA_DIR: mkdtempSync(join(WORK, 'data-')),
             ...settings,
         };
-        return started(start(`${BUILD}/hookline`, ['serve'], env), port, alone ? '' : '/readyz');
+        const [command, ...args] = [...prefix, `${BUILD}/hookline`, 'serve'];
+        return started(start(command, args, env), port, alone ? '' : '/readyz');
     };
 }
 
-function node(script, settings = {}) {
+export function node(script, settings = {}, {prefix = []} = {}) {
     return async (databaseUrl) => {
         const port = await freePort();
         const env = {...ENV, NODE_ENV: 'production', DATABASE_URL: databaseUrl, PORT: String(port), ...settings};
-        return started(start(process.execPath, [join(BENCH, 'rivals', script)], env), port);
+        const [command, ...args] = [...prefix, process.execPath, join(BENCH, 'rivals', script)];
+        return started(start(command, args, env), port);
     };
 }
 

@@ -50,12 +50,21 @@ function ratio(row, rows, rival) {
 }
 
 export function render(rows) {
-    const cells = [COLUMNS.map(([title]) => title), ...rows.map((row) => COLUMNS.map(([, cell]) => cell(row, rows)))];
-    const widths = COLUMNS.map((_, i) => Math.max(...cells.map((line) => line[i].length)));
-    const isText = (i) => i < 2 || i === COLUMNS.length - 1;
+    const bound = COLUMNS.map(([title, cell], i) => [
+        title,
+        (row) => cell(row, rows),
+        i < 2 || i === COLUMNS.length - 1,
+    ]);
+    return renderColumns(bound, rows);
+}
+
+/** columns: [title, cell(row), is it text?] */
+export function renderColumns(columns, rows) {
+    const cells = [columns.map(([title]) => title), ...rows.map((row) => columns.map(([, cell]) => cell(row)))];
+    const widths = columns.map((_, i) => Math.max(...cells.map((line) => line[i].length)));
     const lines = cells.map((line) =>
         line
-            .map((cell, i) => (isText(i) ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
+            .map((cell, i) => (columns[i][2] ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
             .join('  ')
             .trimEnd(),
     );

@@ -1,7 +1,8 @@
 /* websocket.h – one WebSocket (RFC 6455) over a socket of an event loop: frames, pings, the close, and their deadlines.
  *
  * Text messages only, whole ones, checked; no extension. It knows nothing of what they say, of HTTP's handshake, or of
- * who the other side is. Framing is wslay's; its two writes for a message are gathered into one for all that is queued.
+ * who the other side is. Framing is wslay's, but for frames of the usual kind, which are read by hand; its two writes
+ * for a message are gathered into one for all that is queued.
  *
  * Threads: all of a WebSocket is its loop's. Deadlines are by the monotonic clock, in websocket_sweep, which the loop
  * calls several times a second: h2o's own timers follow the wall clock. No call frees it but the loop's own turn (and

@@ -173,6 +173,98 @@ static void test_messages_are_whole(void **state)
     assert_nothing_more();
 }
 
+/* A text frame under a mask; its bytes. */
+static size_t make_masked(uint8_t *frame, const char *payload, size_t len)
+{
+    static const uint8_t MASK[4] = {0x37, 0xfa, 0x21, 0x3d};
+    size_t at = 2;
+
+    frame[0] = 0x81;
+    frame[1] = (uint8_t)(0x80 | (len < 126 ? len : 126));
+    if (len >= 126) {
+        frame[at++] = (uint8_t)(len >> 8);
+        frame[at++] = (uint8_t)len;
+    }
+    memcpy(frame + at, MASK, sizeof(MASK));
+    at += sizeof(MASK);
+    for (size_t i = 0; i < len; i++)
+        frame[at++] = (uint8_t)((uint8_t)payload[i] ^ MASK[i % sizeof(MASK)]);
+    return at;
+}
+
+static void assert_heard(int messages, const char *text, size_t len)
+{
+    assert_int_equal(seen.messages, messages);
+    assert_int_equal(strlen(seen.last), len);
+    assert_memory_equal(seen.last, text, len);
+}
+
+/* Whole it is read by hand, in two pieces by wslay; and so is what is not ASCII. Another message is behind each. */
+static void test_a_message_is_the_same_in_pieces(void **state)
+{
+    static const size_t LENGTHS[] = {1, 7, 8, 125, 126, 127, 300, 1000};
+    char text[1001] = "";
+    uint8_t frames[2100];
+    int messages = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 2 * COUNT(LENGTHS); i++) {
+        size_t len = LENGTHS[i / 2], bytes;
+
+        for (size_t j = 0; j < len; j++)
+            text[j] = (char)('a' + j % 26);
+        if (i % 2 && len > 1)
+            memcpy(text + len - 2, "\xc3\xbc", 2);
+        bytes = make_masked(frames, text, len);
+        bytes += make_masked(frames + bytes, text, len);
+        for (size_t cut = 1; cut <= bytes; cut += cut < 20 || cut > bytes - 20 ? 1 : 17) {
+            assert_int_equal(write(peer, frames, cut), cut);
+            turn();
+            if (cut < bytes)
+                assert_int_equal(write(peer, frames + cut, bytes - cut), bytes - cut);
+            turn();
+            messages += 2;
+            assert_heard(messages, text, len);
+        }
+    }
+    assert_nothing_more();
+}
+
+static void test_a_message_within_another_is_a_fault(void **state)
+{
+    (void)state;
+    say(0x01, "tw", 2);
+    say_text("one");
+    turn();
+    assert_int_equal(seen.messages, 0);
+    assert_int_equal(seen.end.code, WEBSOCKET_PROTOCOL);
+}
+
+static void test_a_length_that_is_too_long_is_a_fault(void **state)
+{
+    static const uint8_t FRAME[] = {0x81, 0x80 | 126, 0, 1, 0, 0, 0, 0, 'x'};
+
+    (void)state;
+    assert_int_equal(write(peer, FRAME, sizeof(FRAME)), sizeof(FRAME));
+    turn();
+    assert_int_equal(seen.messages, 0);
+    assert_int_equal(seen.end.code, WEBSOCKET_PROTOCOL);
+}
+
+static void test_nothing_is_heard_behind_our_close(void **state)
+{
+    uint8_t frames[100];
+    size_t bytes = make_masked(frames, "one", 3);
+
+    (void)state;
+    bytes += make_masked(frames + bytes, "two", 3);
+    seen.closes = true;
+    assert_int_equal(write(peer, frames, bytes), bytes);
+    turn();
+    assert_heard(1, "one", 3);
+    assert_close(WEBSOCKET_POLICY, "enough");
+}
+
 static void test_what_is_queued_in_a_turn_is_one_write(void **state)
 {
     uint8_t packet[200];
@@ -541,6 +633,10 @@ int main(void)
         socket_test(test_what_waits_is_told),
         socket_test(test_what_is_cut_is_gone_at_once),
         socket_test(test_messages_are_whole),
+        socket_test(test_a_message_is_the_same_in_pieces),
+        socket_test(test_a_message_within_another_is_a_fault),
+        socket_test(test_a_length_that_is_too_long_is_a_fault),
+        socket_test(test_nothing_is_heard_behind_our_close),
         socket_test(test_what_is_queued_in_a_turn_is_one_write),
         socket_test(test_outside_a_callback_it_is_written_at_once),
         socket_test(test_a_full_queue_is_said),

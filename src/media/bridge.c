@@ -356,11 +356,8 @@ static void on_audio(bridge_t *b, const realtime_event_t *e)
         observe(METRIC_BRIDGE_ANSWER_SECONDS, now_us - b->asked_us);
         b->asked_us = 0;
     }
-    if (!b->phone || !playback_send(b->playback, e->response, e->item, e->part, e->bytes, now_us, mark))
-        return;
-    b->phone->play(b->phone_ctx, e->text);
-    if (b->phone) /* it may have been too slow, and gone */
-        b->phone->mark(b->phone_ctx, str_from(mark));
+    if (b->phone && playback_send(b->playback, e->response, e->item, e->part, e->bytes, now_us, mark))
+        b->phone->play(b->phone_ctx, e->text, str_from(mark));
 }
 
 void bridge_marked(bridge_t *b, str_t name)

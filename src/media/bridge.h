@@ -34,8 +34,7 @@ typedef struct bridges {
 
 /* What the telephone is asked to do. None is called after bridge_hang_up. */
 typedef struct bridge_phone {
-    void (*play)(void *ctx, str_t base64);
-    void (*mark)(void *ctx, str_t name);
+    void (*play)(void *ctx, str_t base64, str_t mark); /* the mark comes back when all of it was played */
     void (*clear)(void *ctx);
     /* The agent is gone, why being a literal: the bridge is no use to the telephone any more, which then hangs up. Not
      * from inside bridge_open. */

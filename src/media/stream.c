@@ -141,25 +141,22 @@ static void say(stream_t *s, buf_t *message)
 {
     if (!websocket_send(s->ws, buf_str(message)))
         websocket_close(s->ws, WEBSOCKET_POLICY, "too slow");
-    buf_clear(message);
+    message->len = 0;
 }
 
-static void on_play(void *ctx, str_t base64)
+/* Both in one write. */
+static void on_play(void *ctx, str_t base64, str_t mark)
 {
     stream_t *s = ctx;
     buf_t out = BUF_EMPTY;
 
+    websocket_hold(s->ws);
     message_write_media(&out, str_from(s->teller.sid), base64);
     say(s, &out);
-}
-
-static void on_mark_due(void *ctx, str_t name)
-{
-    stream_t *s = ctx;
-    buf_t out = BUF_EMPTY;
-
-    message_write_mark(&out, str_from(s->teller.sid), name);
+    message_write_mark(&out, str_from(s->teller.sid), mark);
     say(s, &out);
+    websocket_release(s->ws);
+    buf_clear(&out);
 }
 
 static void on_clear(void *ctx)
@@ -169,6 +166,7 @@ static void on_clear(void *ctx)
 
     message_write_clear(&out, str_from(s->teller.sid));
     say(s, &out);
+    buf_clear(&out);
 }
 
 /* Twilio goes on in its document, behind <Connect>. */
@@ -180,7 +178,7 @@ static void on_agent_gone(void *ctx, const char *why)
     websocket_close(s->ws, WEBSOCKET_INTERNAL, why);
 }
 
-static const bridge_phone_t PHONE = {.play = on_play, .mark = on_mark_due, .clear = on_clear, .failed = on_agent_gone};
+static const bridge_phone_t PHONE = {.play = on_play, .clear = on_clear, .failed = on_agent_gone};
 
 static bool is_telephone(const cJSON *format)
 {

@@ -32,10 +32,12 @@ struct websocket {
     bool in_part;      /* the last one that was part of a message was not its end */
     size_t frame;      /* bytes of the frame that is being received, its head included */
     size_t unfinished; /* bytes that wslay has taken of what is no whole frame yet */
-    buf_t out;         /* what is being written */
+    buf_t out;         /* what is being written, or will be next */
     uint64_t left;     /* of the frame that is being put there, bytes of its payload */
     bool writing;
-    bool reading; /* wslay is, and calls back: what is queued meanwhile is written afterwards */
+    bool reading; /* and calling back: what is queued meanwhile is written afterwards */
+    bool held;    /* see websocket_hold */
+    bool stirred; /* something has happened besides whole messages that came: settle has to look */
 
     bool closing; /* our close frame is queued, or theirs has come */
     bool by_us;
@@ -125,10 +127,13 @@ static void end(websocket_t *ws)
 /* ---- writing ---- */
 
 /* RFC 6455 section 5.2 */
-#define CLOSE_BYTE  0x88 /* FIN, and the opcode of a close frame */
+#define TEXT_BYTE   0x81 /* FIN, and the opcode of text */
+#define CLOSE_BYTE  0x88 /* and that of a close frame */
 #define LENGTH_BITS 0x7f /* of the second byte */
 #define MASK_BIT    0x80 /* of the same: a client's frame, whose head ends with a mask */
 #define MASK_BYTES  4
+
+#define MOST_HEAD_BYTES 14
 
 /* Of a frame, by its head. */
 static uint64_t payload_bytes(const uint8_t *head)
@@ -197,6 +202,48 @@ static int on_mask(wslay_event_context_ptr wslay, uint8_t *out, size_t len, void
     return 0;
 }
 
+/* Puts a mask on, or takes it off. */
+static void mask(char *bytes, size_t len, const char key[MASK_BYTES])
+{
+    uint64_t twice, word;
+    size_t i = 0;
+
+    memcpy(&twice, key, MASK_BYTES);
+    memcpy((char *)&twice + MASK_BYTES, key, MASK_BYTES);
+    for (; i + sizeof(word) <= len; i += sizeof(word)) {
+        memcpy(&word, bytes + i, sizeof(word));
+        word ^= twice;
+        memcpy(bytes + i, &word, sizeof(word));
+    }
+    for (; i < len; i++)
+        bytes[i] = (char)(bytes[i] ^ key[i % MASK_BYTES]);
+}
+
+/* As wslay would, less a copy of its own and a queue. */
+static void write_text(websocket_t *ws, str_t text)
+{
+    char bit = (char)(ws->client ? MASK_BIT : 0), key[MASK_BYTES];
+
+    buf_reserve(&ws->out, MOST_HEAD_BYTES + text.len);
+    buf_addc(&ws->out, (char)TEXT_BYTE);
+    if (text.len < 126) {
+        buf_addc(&ws->out, (char)(bit | (char)text.len));
+    } else {
+        size_t n = text.len <= UINT16_MAX ? 2 : 8;
+
+        buf_addc(&ws->out, (char)(bit | (n == 2 ? 126 : 127)));
+        while (n--)
+            buf_addc(&ws->out, (char)(text.len >> 8 * n));
+    }
+    if (ws->client) {
+        (void)on_mask(ws->wslay, (uint8_t *)key, sizeof(key), ws);
+        buf_append(&ws->out, key, sizeof(key));
+    }
+    buf_add(&ws->out, text);
+    if (ws->client)
+        mask(ws->out.base + ws->out.len - text.len, text.len, key);
+}
+
 static void on_written(h2o_socket_t *sock, const char *err);
 
 /* One write for all that is queued; while it is under way, more gathers. */
@@ -204,11 +251,8 @@ static void flush(websocket_t *ws)
 {
     h2o_iovec_t all;
 
-    if (ws->writing || ws->reading || ws->broken)
+    if (ws->writing || ws->reading || ws->held || ws->broken)
         return;
-    if (ws->out.cap > KEEP_BYTES)
-        buf_clear(&ws->out);
-    ws->out.len = 0;
     if (wslay_event_want_write(ws->wslay) && wslay_event_send(ws->wslay) != 0)
         ws->broken = true;
     name_fault(ws);
@@ -222,10 +266,17 @@ static void flush(websocket_t *ws)
 /* The last act of every event of the loop: ws may be gone after it. */
 static void settle(websocket_t *ws)
 {
+    ws->stirred = false;
     notice_close(ws);
     flush(ws);
     if (is_over(ws))
         end(ws);
+}
+
+static void settle_if_stirred(websocket_t *ws)
+{
+    if (ws->stirred || ws->closing || ws->broken)
+        settle(ws);
 }
 
 static void on_written(h2o_socket_t *sock, const char *err)
@@ -233,6 +284,9 @@ static void on_written(h2o_socket_t *sock, const char *err)
     websocket_t *ws = sock->data;
 
     ws->writing = false;
+    if (ws->out.cap > KEEP_BYTES)
+        buf_clear(&ws->out);
+    ws->out.len = 0;
     if (err)
         ws->broken = true;
     settle(ws);
@@ -241,7 +295,7 @@ static void on_written(h2o_socket_t *sock, const char *err)
 size_t websocket_queued(const websocket_t *ws)
 {
     return wslay_event_get_queued_msg_length(ws->wslay) + QUEUED_BYTES * wslay_event_get_queued_msg_count(ws->wslay) +
-           (ws->writing ? ws->out.len : 0);
+           ws->out.len;
 }
 
 /* ---- reading ---- */
@@ -326,8 +380,6 @@ static void on_message(wslay_event_context_ptr wslay, const struct wslay_event_o
 /* Nearly all that comes is a message in one frame, all there, and in ASCII. wslay looks at such a frame byte by byte,
  * twice, which costs more than all else that is done with it here. Whatever differs is wslay's. */
 
-#define TEXT_BYTE 0x81 /* FIN, and the opcode of text */
-
 typedef struct frame {
     size_t head;
     size_t payload;
@@ -344,23 +396,6 @@ static bool read_frame(const websocket_t *ws, frame_t *out)
     out->head = head_bytes(ws, out->payload);
     return out->payload && ((b[1] & LENGTH_BITS) == 126) == (out->payload >= 126) &&
            out->payload <= ws->limits->max_message && input->size >= out->head + out->payload;
-}
-
-/* Puts a mask on, or takes it off. */
-static void mask(char *bytes, size_t len, const char key[MASK_BYTES])
-{
-    uint64_t twice, word;
-    size_t i = 0;
-
-    memcpy(&twice, key, MASK_BYTES);
-    memcpy((char *)&twice + MASK_BYTES, key, MASK_BYTES);
-    for (; i + sizeof(word) <= len; i += sizeof(word)) {
-        memcpy(&word, bytes + i, sizeof(word));
-        word ^= twice;
-        memcpy(bytes + i, &word, sizeof(word));
-    }
-    for (; i < len; i++)
-        bytes[i] = (char)(bytes[i] ^ key[i % MASK_BYTES]);
 }
 
 static bool is_ascii(const char *bytes, size_t len)
@@ -400,23 +435,27 @@ static bool take_frame(websocket_t *ws)
     return true;
 }
 
-static void take_in(websocket_t *ws)
+static void give_wslay(websocket_t *ws)
 {
-    if (wslay_event_want_read(ws->wslay)) {
-        ws->heard_us = clock_mono_us();
-        ws->reading = true;
-        while (take_frame(ws))
-            ;
-        if (ws->sock->input->size &&
-            wslay_event_recv(ws->wslay) != 0) { /* our callbacks do not fail, so it is what came */
-            begin_close(ws, WEBSOCKET_PROTOCOL, PROTOCOL_ERROR, true);
-            ws->fault = true;
-        }
-        ws->reading = false;
+    ws->stirred = true;
+    if (wslay_event_want_read(ws->wslay) && wslay_event_recv(ws->wslay) != 0) {
+        begin_close(ws, WEBSOCKET_PROTOCOL, PROTOCOL_ERROR, true); /* our callbacks do not fail, so it is what came */
+        ws->fault = true;
     }
     if (!wslay_event_want_read(ws->wslay))
         h2o_buffer_consume(&ws->sock->input, ws->sock->input->size); /* nobody will look at it */
-    if (websocket_queued(ws) > ws->limits->max_queued + PONGS_BYTES) {
+}
+
+static void take_in(websocket_t *ws)
+{
+    ws->heard_us = clock_mono_us();
+    ws->reading = true;
+    while (take_frame(ws))
+        ;
+    if (ws->sock->input->size)
+        give_wslay(ws);
+    ws->reading = false;
+    if (ws->stirred && websocket_queued(ws) > ws->limits->max_queued + PONGS_BYTES) {
         fail(ws, WEBSOCKET_POLICY, "too slow"); /* it pings, and does not read our answers */
         ws->broken = true;
     }
@@ -430,7 +469,7 @@ static void on_readable(h2o_socket_t *sock, const char *err)
         take_in(ws);
     if (err)
         ws->broken = true;
-    settle(ws);
+    settle_if_stirred(ws);
 }
 
 /* ---- deadlines ---- */
@@ -440,6 +479,7 @@ static void ping(websocket_t *ws, int64_t now_us)
     const struct wslay_event_msg message = {.opcode = WSLAY_PING};
 
     ws->pinged_us = now_us;
+    ws->stirred = true;
     (void)wslay_event_queue_msg(ws->wslay, &message);
 }
 
@@ -457,7 +497,7 @@ void websocket_sweep(websocket_t *ws, int64_t now_us)
     } else if (now_us - ws->pinged_us >= ws->limits->ping_us) {
         ping(ws, now_us);
     }
-    settle(ws);
+    settle_if_stirred(ws);
 }
 
 /* ---- for its owner ---- */
@@ -467,11 +507,26 @@ bool websocket_send(websocket_t *ws, str_t text)
     const struct wslay_event_msg message = {
         .opcode = WSLAY_TEXT_FRAME, .msg = (const uint8_t *)text.base, .msg_length = text.len};
 
-    if (ws->closing || ws->broken || websocket_queued(ws) + text.len > ws->limits->max_queued ||
-        wslay_event_queue_msg(ws->wslay, &message) != 0)
+    if (ws->closing || ws->broken || websocket_queued(ws) + text.len > ws->limits->max_queued)
+        return false;
+    ws->stirred = true;
+    if (!ws->writing && ws->out.len < MOST_AT_ONCE && !wslay_event_want_write(ws->wslay))
+        write_text(ws, text);
+    else if (wslay_event_queue_msg(ws->wslay, &message) != 0)
         return false;
     flush(ws);
     return true;
+}
+
+void websocket_hold(websocket_t *ws)
+{
+    ws->held = true;
+}
+
+void websocket_release(websocket_t *ws)
+{
+    ws->held = false;
+    flush(ws);
 }
 
 /* The other side's answer is still read, and so is what it had sent before. */

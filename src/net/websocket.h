@@ -1,8 +1,8 @@
 /* websocket.h – one WebSocket (RFC 6455) over a socket of an event loop: frames, pings, the close, and their deadlines.
  *
  * Text messages only, whole ones, checked; no extension. It knows nothing of what they say, of HTTP's handshake, or of
- * who the other side is. Framing is wslay's, but for frames of the usual kind, which are read by hand; its two writes
- * for a message are gathered into one for all that is queued.
+ * who the other side is. Framing is wslay's, but for messages of the usual kind, read and written by hand; its two
+ * writes for a message are gathered into one for all that is queued.
  *
  * Threads: all of a WebSocket is its loop's. Deadlines are by the monotonic clock, in websocket_sweep, which the loop
  * calls several times a second: h2o's own timers follow the wall clock. No call frees it but the loop's own turn (and
@@ -63,6 +63,9 @@ void websocket_watch(websocket_t *ws, void (*ending)(void *owner, bool unread), 
 /* False, and nothing is queued: it is being closed, or more than max_queued would wait. The caller decides then: leave
  * the message out, or close with WEBSOCKET_POLICY. text: UTF-8, copied. */
 bool websocket_send(websocket_t *ws, str_t text);
+/* What is sent between the two goes in one write. No turn of the loop ends in between. */
+void websocket_hold(websocket_t *ws);
+void websocket_release(websocket_t *ws);
 /* Bytes that wait to be sent, or are on their way to the kernel, as max_queued counts them: with a little for every
  * message. An owner that can wait sends more when this has fallen. */
 size_t websocket_queued(const websocket_t *ws);

@@ -294,6 +294,42 @@ static void test_outside_a_callback_it_is_written_at_once(void **state)
     assert_int_equal(hear(packet, sizeof(packet)), 12);
 }
 
+static void test_what_is_held_is_one_write(void **state)
+{
+    uint8_t packet[200];
+
+    (void)state;
+    websocket_hold(ws);
+    assert_true(websocket_send(ws, STR("one")));
+    turn();
+    assert_nothing_more();
+    assert_true(websocket_send(ws, STR("two")));
+    websocket_release(ws);
+    assert_int_equal(hear(packet, sizeof(packet)), 10);
+    assert_memory_equal(packet, "\x81\x03one\x81\x03two", 10);
+}
+
+static void test_each_length_has_its_head(void **state)
+{
+    static const struct {
+        size_t len, head;
+    } LENGTHS[] = {{1, 2}, {125, 2}, {126, 4}, {3000, 4}};
+    static char text[3000];
+    uint8_t packet[3100];
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    for (size_t i = 0; i < COUNT(LENGTHS); i++) {
+        size_t len = LENGTHS[i].len, head = LENGTHS[i].head;
+
+        assert_true(websocket_send(ws, (str_t){text, len}));
+        assert_int_equal(hear(packet, sizeof(packet)), (ssize_t)(head + len));
+        assert_int_equal(head == 2 ? packet[1] : packet[2] << 8 | packet[3], len);
+        assert_memory_equal(packet + head, text, len);
+        turn();
+    }
+}
+
 static void test_a_full_queue_is_said(void **state)
 {
     static char big[500];
@@ -639,6 +675,8 @@ int main(void)
         socket_test(test_nothing_is_heard_behind_our_close),
         socket_test(test_what_is_queued_in_a_turn_is_one_write),
         socket_test(test_outside_a_callback_it_is_written_at_once),
+        socket_test(test_what_is_held_is_one_write),
+        socket_test(test_each_length_has_its_head),
         socket_test(test_a_full_queue_is_said),
         socket_test(test_a_close_is_answered_and_then_it_is_over),
         socket_test(test_our_close_waits_for_the_answer),

@@ -1,5 +1,7 @@
 #include "media/message.h"
 
+#include "media/scan.h"
+
 #include <string.h>
 
 /* ---- base64 ---- */
@@ -36,82 +38,39 @@ size_t message_decoded(str_t base64)
 
 /* ---- by hand ---- */
 
-/* Takes a literal off the text. */
-static bool take(str_t *text, str_t literal)
-{
-    if (text->len < literal.len || memcmp(text->base, literal.base, literal.len) != 0)
-        return false;
-    text->base += literal.len;
-    text->len -= literal.len;
-    return true;
-}
-
-/* Takes what stands before the next quote, and the quote. */
-static bool take_string(str_t *text, str_t *out)
-{
-    const char *quote = text->len ? memchr(text->base, '"', text->len) : NULL;
-
-    if (!quote)
-        return false;
-    *out = (str_t){text->base, (size_t)(quote - text->base)};
-    text->base = quote + 1;
-    text->len -= out->len + 1;
-    return true;
-}
-
-#define MOST_DIGITS 15 /* what a double holds: cJSON must read the same number */
-#define MOST_NUMBER INT64_C(1000000000000000)
-
-/* A whole number as Twilio writes one: no sign, no leading zero. */
-static bool read_number(str_t s, int64_t *out)
-{
-    int64_t n = 0;
-
-    if (!s.len || s.len > MOST_DIGITS || (s.base[0] == '0' && s.len > 1))
-        return false;
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.base[i] < '0' || s.base[i] > '9')
-            return false;
-        n = n * 10 + (s.base[i] - '0');
-    }
-    *out = n;
-    return true;
-}
-
-static bool take_number(str_t *text, int64_t *out)
-{
-    str_t digits;
-
-    return take_string(text, &digits) && read_number(digits, out);
-}
-
-/* Nothing that JSON would write in another way. */
-static bool is_plain(str_t s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.base[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'))
-            return false;
-    }
-    return s.len > 0;
-}
-
-bool message_scan(str_t text, message_t *out)
+static bool scan_media(str_t text, message_t *out)
 {
     int64_t chunk;
 
     *out = (message_t){.kind = MESSAGE_MEDIA};
-    return take(&text, STR("{\"event\":\"media\",\"sequenceNumber\":\"")) && take_number(&text, &out->sequence) &&
-           take(&text, STR(",\"media\":{\"track\":\"")) && take_string(&text, &out->track) && is_plain(out->track) &&
-           take(&text, STR(",\"chunk\":\"")) && take_number(&text, &chunk) && take(&text, STR(",\"timestamp\":\"")) &&
-           take_number(&text, &out->timestamp) && take(&text, STR(",\"payload\":\"")) &&
-           take_string(&text, &out->payload) && out->payload.len > 0 &&
-           (out->bytes = message_decoded(out->payload)) != SIZE_MAX && take(&text, STR("},\"streamSid\":\"")) &&
-           take_string(&text, &out->stream_sid) && is_plain(out->stream_sid) && take(&text, STR("}")) && text.len == 0;
+    return scan_literal(&text, STR("{\"event\":\"media\",\"sequenceNumber\":\"")) &&
+           scan_quoted_number(&text, &out->sequence) && scan_literal(&text, STR(",\"media\":{\"track\":\"")) &&
+           scan_word(&text, &out->track) && scan_literal(&text, STR(",\"chunk\":\"")) &&
+           scan_quoted_number(&text, &chunk) && scan_literal(&text, STR(",\"timestamp\":\"")) &&
+           scan_quoted_number(&text, &out->timestamp) && scan_literal(&text, STR(",\"payload\":\"")) &&
+           scan_string(&text, &out->payload) && out->payload.len > 0 &&
+           (out->bytes = message_decoded(out->payload)) != SIZE_MAX && scan_literal(&text, STR("},\"streamSid\":\"")) &&
+           scan_word(&text, &out->stream_sid) && scan_literal(&text, STR("}")) && text.len == 0;
+}
+
+/* One for each piece of an agent's audio. */
+static bool scan_mark(str_t text, message_t *out)
+{
+    *out = (message_t){.kind = MESSAGE_MARK, .timestamp = MESSAGE_NO_NUMBER};
+    return scan_literal(&text, STR("{\"event\":\"mark\",\"sequenceNumber\":\"")) &&
+           scan_quoted_number(&text, &out->sequence) && scan_literal(&text, STR(",\"streamSid\":\"")) &&
+           scan_word(&text, &out->stream_sid) && scan_literal(&text, STR(",\"mark\":{\"name\":\"")) &&
+           scan_word(&text, &out->mark) && scan_literal(&text, STR("}}")) && text.len == 0;
+}
+
+bool message_scan(str_t text, message_t *out)
+{
+    return scan_media(text, out) || scan_mark(text, out);
 }
 
 /* ---- by cJSON ---- */
+
+#define MOST_NUMBER INT64_C(1000000000000000) /* of SCAN_MOST_DIGITS */
 
 static const struct {
     const char *word;

@@ -1,9 +1,9 @@
 /* message.h – one message of Twilio's media stream: read, or written.
  *
  * Source: twilio.com/docs/voice/media-streams/websocket-messages, read 2026-11-21. Numbers are written as strings
- * there, and are taken either way. Fifty messages a second and stream are media, all of one shape: those are read by
- * hand, without a tree and without memory; whatever differs from that shape in a byte goes through cJSON and means the
- * same. Pure functions; any thread. */
+ * there, and are taken either way. Fifty messages a second and stream are media, all of one shape, and with an agent
+ * as many marks: those are read by hand, without a tree and without memory; whatever differs from that shape in a byte
+ * goes through cJSON and means the same. Pure functions; any thread. */
 #ifndef HOOKLINE_MEDIA_MESSAGE_H
 #define HOOKLINE_MEDIA_MESSAGE_H
 
@@ -36,7 +36,7 @@ typedef struct message {
     const cJSON *start;
 } message_t;
 
-/* A media message in the very shape that Twilio writes. False: it may be anything, out is not to be used. */
+/* A media or mark message in the very shape that Twilio writes. False: it may be anything, out is not to be used. */
 bool message_scan(str_t text, message_t *out);
 /* Any message. False: ERR_UNPARSABLE, it is no JSON, or no object. */
 bool message_parse(arena_t *a, str_t text, message_t *out, err_t *err);

@@ -8,6 +8,7 @@
  * message, followed by a close. An error closes nothing by itself. */
 #include "media/openai.h"
 #include "media/message.h"
+#include "media/scan.h"
 
 #include <string.h>
 
@@ -398,11 +399,35 @@ static str_t name_now(str_t type)
     return type;
 }
 
+/* Audio in the very shape that OpenAI writes: nearly all that comes. Without a tree; borrowed from the text. */
+static bool scan_audio(str_t text, realtime_event_t *out)
+{
+    str_t rest = text, event;
+    int64_t output, part;
+
+    if (!scan_literal(&rest, STR("{\"type\":\"response.output_audio.delta\",\"event_id\":\"")) ||
+        !scan_word(&rest, &event) || !scan_literal(&rest, STR(",\"response_id\":\"")) ||
+        !scan_word(&rest, &out->response) || !scan_literal(&rest, STR(",\"item_id\":\"")) ||
+        !scan_word(&rest, &out->item) || !scan_literal(&rest, STR(",\"output_index\":")) ||
+        !scan_number(&rest, &output) || !scan_literal(&rest, STR(",\"content_index\":")) ||
+        !scan_number(&rest, &part) || part > INT32_MAX || !scan_literal(&rest, STR(",\"delta\":\"")) ||
+        !scan_string(&rest, &out->text) || !out->text.len || !scan_literal(&rest, STR("}")) || rest.len)
+        return false;
+    out->kind = REALTIME_AUDIO;
+    out->type = STR("response.output_audio.delta");
+    out->part = (int)part;
+    out->bytes = message_decoded(out->text);
+    return out->bytes != SIZE_MAX;
+}
+
 static bool read_event(arena_t *a, str_t text, realtime_event_t *out, err_t *err)
 {
     const cJSON *root;
     str_t safe, name;
 
+    *out = (realtime_event_t){.kind = REALTIME_OTHER};
+    if (scan_audio(text, out))
+        return true;
     *out = (realtime_event_t){.kind = REALTIME_OTHER};
     if (!json_clean(a, text, (json_redact_t){NULL}, &safe, err) || !(root = json_parse(a, safe, err)))
         return false;

@@ -396,7 +396,7 @@ static void on_message(void *ctx, str_t text)
     arena_t *a;
 
     if (message_scan(text, &m)) {
-        act(s, NULL, &m); /* media: nothing of it needs an arena */
+        act(s, NULL, &m); /* media, or a mark: nothing of it needs an arena */
         return;
     }
     a = arena_new(1024 + 2 * text.len);

@@ -10,6 +10,8 @@
     "\"77\","                                                                                                          \
     "\"payload\":\"" AUDIO "\"},\"streamSid\":\"" SID "\"}"
 
+#define MARK "{\"event\":\"mark\",\"sequenceNumber\":\"4\",\"streamSid\":\"" SID "\",\"mark\":{\"name\":\"g0:12\"}}"
+
 static arena_t *arena;
 
 static int set_up(void **state)
@@ -46,6 +48,7 @@ static void assert_same(const message_t *a, const message_t *b)
     assert_true(str_eq(a->stream_sid, b->stream_sid));
     assert_true(str_eq(a->track, b->track));
     assert_true(str_eq(a->payload, b->payload));
+    assert_true(str_eq(a->mark, b->mark));
 }
 
 static void test_media_is_read_by_hand(void **state)
@@ -63,20 +66,31 @@ static void test_media_is_read_by_hand(void **state)
     assert_str(m.stream_sid, SID);
 }
 
+static void test_a_mark_is_read_by_hand(void **state)
+{
+    message_t m;
+
+    (void)state;
+    assert_true(message_scan(STR(MARK), &m));
+    assert_int_equal(m.kind, MESSAGE_MARK);
+    assert_int_equal(m.sequence, 4);
+    assert_str(m.mark, "g0:12");
+    assert_str(m.stream_sid, SID);
+}
+
 /* Whatever is done to it: it is read by hand as cJSON reads it, or not by hand. */
-static void test_what_the_scanner_takes_cjson_reads_alike(void **state)
+static size_t assert_read_alike(str_t sample)
 {
     static const char ALPHABET[] = "\"\\{}[]:,0123456789eE+-=. /aZ_\x01\x7f\xc3\xa9\t\n";
     uint64_t seed = 20260830;
     size_t taken = 0;
 
-    (void)state;
     for (int i = 0; i < 200000; i++) {
         char text[sizeof(MEDIA) + 8];
-        size_t len = sizeof(MEDIA) - 1;
+        size_t len = sample.len;
         message_t fast, slow;
 
-        memcpy(text, MEDIA, len);
+        memcpy(text, sample.base, len);
         for (uint64_t n = next_random(&seed) % 3 + 1; n > 0; n--) {
             size_t at = next_random(&seed) % len;
             char c = ALPHABET[next_random(&seed) % (sizeof(ALPHABET) - 1)];
@@ -105,7 +119,14 @@ static void test_what_the_scanner_takes_cjson_reads_alike(void **state)
         assert_true(message_parse(arena, (str_t){text, len}, &slow, NULL));
         assert_same(&fast, &slow);
     }
-    assert_true(taken > 1000);
+    return taken;
+}
+
+static void test_what_the_scanner_takes_cjson_reads_alike(void **state)
+{
+    (void)state;
+    assert_true(assert_read_alike(STR(MEDIA)) > 1000);
+    assert_true(assert_read_alike(STR(MARK)) > 1000);
 }
 
 static void test_other_shapes_are_left_to_cjson(void **state)
@@ -213,6 +234,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         message_test(test_media_is_read_by_hand),
+        message_test(test_a_mark_is_read_by_hand),
         message_test(test_what_the_scanner_takes_cjson_reads_alike),
         message_test(test_other_shapes_are_left_to_cjson),
         message_test(test_every_kind),

@@ -733,6 +733,61 @@ static void test_what_is_no_event_is_refused(void **state)
     assert_int_equal(read_text(nested(20)).kind, REALTIME_RESPONSE_ENDED);
 }
 
+/* ---- audio, by hand ---- */
+
+#define DELTA                                                                                                          \
+    "{\"type\":\"response.output_audio.delta\",\"event_id\":\"event_1\",\"response_id\":\"resp_1\",\"item_id\":"       \
+    "\"item-2\","                                                                                                      \
+    "\"output_index\":0,\"content_index\":3,\"delta\":\"/76vqKOfnp6foQ==\"}"
+
+/* A blank before it, and cJSON reads it. */
+static bool read_slowly(str_t text, realtime_event_t *out)
+{
+    return P->read(test_arena, arena_concat(test_arena, (const str_t[]){STR(" "), text}, 2), out, NULL);
+}
+
+static void assert_same_audio(const realtime_event_t *a, const realtime_event_t *b)
+{
+    assert_int_equal(a->kind, b->kind);
+    assert_true(str_eq(a->type, b->type));
+    assert_true(str_eq(a->response, b->response));
+    assert_true(str_eq(a->item, b->item));
+    assert_int_equal(a->part, b->part);
+    assert_true(str_eq(a->text, b->text));
+    assert_int_equal(a->bytes, b->bytes);
+}
+
+/* With any of its bytes another one, or left out: by hand and by cJSON it is the same, or no event both times. */
+static void test_audio_is_read_by_hand_as_by_cjson(void **state)
+{
+    static const char OTHERS[] = "\"\\{}:,0129-+. /=aZ_\x01\x7f\xc3";
+    realtime_event_t fast = read_one(DELTA), slow;
+
+    (void)state;
+    assert_int_equal(fast.kind, REALTIME_AUDIO);
+    assert_str(fast.response, "resp_1");
+    assert_str(fast.item, "item-2");
+    assert_int_equal(fast.part, 3);
+    assert_str(fast.text, "/76vqKOfnp6foQ==");
+    assert_int_equal(fast.bytes, 10);
+    for (size_t at = 0; at < sizeof(DELTA) - 1; at++)
+        for (size_t i = 0; i < sizeof(OTHERS); i++) {
+            char text[] = DELTA;
+            size_t len = sizeof(DELTA) - 1;
+
+            if (OTHERS[i])
+                text[at] = OTHERS[i];
+            else
+                memmove(text + at, text + at + 1, --len - at);
+            if (P->read(test_arena, (str_t){text, len}, &fast, NULL)) {
+                assert_true(read_slowly((str_t){text, len}, &slow));
+                assert_same_audio(&fast, &slow);
+            } else {
+                assert_false(read_slowly((str_t){text, len}, &slow));
+            }
+        }
+}
+
 /* ---- writing ---- */
 
 static const cJSON *written(buf_t *out)
@@ -938,6 +993,7 @@ int main(void)
         provider_test(test_whatever_stands_in_the_place_of_a_value),
         provider_test(test_what_cannot_be_used_is_absent),
         provider_test(test_what_is_no_event_is_refused),
+        provider_test(test_audio_is_read_by_hand_as_by_cjson),
         provider_test(test_the_session_is_configured_as_in_the_sample),
         provider_test(test_what_is_not_set_is_left_to_the_provider),
         provider_test(test_a_transcriber_is_told_the_language_in_its_own_way),

@@ -415,6 +415,33 @@ describe('a bridged call', () => {
         assertFaultless(call, session);
     });
 
+    it('SIGTERM: goes on until right before the deadline, and all that was said is stored', async (t) => {
+        const other = await startHookline({
+            DATABASE_URL: database.url,
+            HOOKLINE_DEFAULT_REGION: 'US',
+            HOOKLINE_DRAIN_DEADLINE: 5,
+            OPENAI_API_KEY: KEY,
+            OPENAI_REALTIME_URL: realtime.url,
+        });
+        t.after(() => other.kill());
+        const {call, next} = await dial(t, {greeting: GREETING, turns: [TAP]}, {via: other.url});
+        const stream = await call.streamOpen();
+        const session = await next();
+        await call.played(600, PATIENCE_MS);
+        const stopped = other.stop();
+        await stream.speak(speechLike('I have a leaking tap.'));
+        await session.until('an answer', () => session.sentOf('response.done').length === 2, PATIENCE_MS);
+        assert.equal(session.closed, null);
+        assert.equal((await stopped).code, 0);
+        assert.deepEqual([session.closed.code, stream.closed.code], [1000, 1001]);
+        assert.equal((await bridgeEnd(call)).payload.Reason, 'stopping');
+        assert.deepEqual(said(await messagesOf(call)), [
+            ['assistant', AGENT.greeting],
+            ['user', TAP.heard],
+            ['assistant', TAP.says],
+        ]);
+    });
+
     it('ends its session when Twilio is gone without a word', async (t) => {
         const {call, next} = await dial(t, {greeting: GREETING});
         const session = await next();

@@ -4,7 +4,9 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "media/conversation.h"
+#include "media/gaps.h"
 #include "media/playback.h"
+#include "media/tell_bridge.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,14 +20,6 @@
 #define AGAIN_US     (30 * US_PER_S) /* between tries to replace a session that grows old */
 #define MOST_TRIES   2               /* in a row, after a session was lost; and of a response that failed */
 #define RECALL_TURNS 20
-
-#define FRAME_MS    20
-#define BYTES_MS    8
-#define GAP_MS      (2 * FRAME_MS) /* a hole in the caller's audio, at least */
-#define MOST_GAP_MS 10000
-#define HUSH_US     (750 * US_PER_MS) /* without audio while the caller speaks: no end of that would ever be heard */
-#define HUSH_MS     1000
-#define TRIPLES     8000 /* of silence in one message: 24,000 bytes, 3 s */
 
 /* Why a bridge has ended: the label of METRIC_BRIDGE_ENDS. */
 #define REASON_HUNG_UP  "hung_up"
@@ -65,9 +59,7 @@ struct bridge {
     int64_t asked_us;                     /* when the caller ended; 0: nobody waits */
     int64_t speak_us;                     /* when to ask again for an answer that failed; 0: not */
 
-    int64_t heard_us; /* the caller's last audio */
-    int64_t next_ms;  /* where in the stream the next audio is due; -1: anywhere */
-    bool hushed;      /* see HUSH_US */
+    gaps_t gaps;
 
     bool leaving;
     int64_t leave_us;
@@ -76,64 +68,13 @@ struct bridge {
     buf_t message;
 };
 
-/* ---- what is told ---- */
+/* ---- what is told, and counted ---- */
 
-static void tell_utterance(void *ctx, const utterance_t *u)
+static void on_utterance(void *ctx, const utterance_t *u)
 {
     bridge_t *b = ctx;
-    bool is_response = str_is_empty(u->item);
-    buf_t out = BUF_EMPTY;
 
-    tell_begin(&b->teller, &out, is_response ? "response" : "utterance");
-    tell_text(&out, "Speech", str_from(b->dialect->name));
-    tell_text(&out, "SessionId", u->session);
-    tell_text(&out, "ItemId", u->item);
-    if (!is_response) {
-        tell_number(&out, "ContentIndex", u->part);
-        tell_text(&out, "State", str_from(u->state));
-        tell_text(&out, "Role", str_from(u->role));
-    }
-    tell_text(&out, "ResponseId", u->response);
-    tell_number(&out, "Revision", u->revision);
-    tell_number(&out, "Position", u->position);
-    tell_text(&out, "Text", u->text);
-    tell_time(&out, "StartedAt", u->began_us);
-    tell_time(&out, "EndedAt", u->ended_us);
-    tell_text(&out, "Model", u->model);
-    if (u->tokens)
-        tell_number(&out, "Tokens", u->tokens);
-    if (u->interrupted)
-        tell_json(&out, "Interrupted", STR("true"));
-    tell_json(&out, "Details", u->details);
-    tell_end(&b->teller, &out);
-}
-
-static void tell_started(bridge_t *b)
-{
-    buf_t out = BUF_EMPTY;
-
-    tell_begin(&b->teller, &out, "bridge-started");
-    tell_text(&out, "Speech", str_from(b->dialect->name));
-    tell_text(&out, "SessionId", session_id(b->session));
-    tell_text(&out, "Model", session_model(b->session));
-    tell_text(&out, "AgentId", b->agent_id);
-    tell_text(&out, "AgentName", b->agent_name);
-    tell_end(&b->teller, &out);
-}
-
-static void tell_ended(bridge_t *b)
-{
-    buf_t out = BUF_EMPTY;
-
-    tell_begin(&b->teller, &out, "bridge-ended");
-    tell_text(&out, "Speech", str_from(b->dialect->name));
-    tell_text(&out, "Reason", str_from(b->reason));
-    if (b->error[0])
-        tell_text(&out, "Error", str_from(b->error));
-    tell_number(&out, "Sessions", b->sessions);
-    tell_number(&out, "Tokens", conversation_tokens(b->conversation));
-    tell_number(&out, "Utterances", conversation_count(b->conversation));
-    tell_end(&b->teller, &out);
+    tell_utterance(&b->teller, b->dialect->name, u);
 }
 
 static void count(metric_family_t family, const char *name, const char *value)
@@ -226,7 +167,7 @@ static void take_over(bridge_t *b, session_t *s)
     conversation_begin(b->conversation, session_id(s), session_model(s), session_transcriber(s));
     if (first) {
         observe(METRIC_BRIDGE_READY_SECONDS, b->ready_us - b->began_us);
-        tell_started(b);
+        tell_bridge_started(&b->teller, b->dialect->name, session_id(s), session_model(s), b->agent_id, b->agent_name);
     }
     if (b->owed || !b->begun)
         speak(b);
@@ -377,13 +318,13 @@ static void cut_one(void *ctx, const playback_cut_t *cut)
     bridge_t *b = c->b;
 
     conversation_interrupted(b->conversation, cut, clock_wall_us());
+    if (!b->session || !b->phone || !conversation_is_current(b->conversation, cut->item, cut->part))
+        return;
     if (c->n++)
         b->dialect->forget(&b->message, cut->item);
     else
         b->dialect->truncate(&b->message, cut->item, cut->part, cut->heard_ms ? cut->heard_ms : 1, STR("truncate"));
-    if (b->session && b->phone)
-        (void)send(b, b->session);
-    b->message.len = 0;
+    (void)send(b, b->session);
 }
 
 /* The caller speaks over the agent. The session ends its own response; what was made of it is not to be heard. */
@@ -467,7 +408,7 @@ static void on_event(void *ctx, session_t *s, const realtime_event_t *e)
     switch (e->kind) {
     case REALTIME_SPEECH_BEGAN:
         b->caller = CALLER_SPEAKS;
-        b->hushed = false;
+        b->gaps.hushed = false;
         b->asked_us = b->speak_us = b->due_us = 0;
         barge_in(b);
         if (b->leaving && !b->phone)
@@ -507,51 +448,19 @@ static void on_event(void *ctx, session_t *s, const realtime_event_t *e)
 
 /* ---- the caller speaks ---- */
 
-/* Silence, in µ-law 0xFF: three bytes are "////". */
 static void hear_silence(bridge_t *b, int64_t ms)
 {
-    static _Thread_local char slashes[4 * TRIPLES];
-    int64_t triples = ms * BYTES_MS / 3;
-
-    memset(slashes, '/', sizeof(slashes)); /* seldom */
-    while (b->session && triples > 0) {
-        int64_t n = triples < TRIPLES ? triples : TRIPLES;
-
-        session_hear(b->session, (str_t){slashes, (size_t)(4 * n)});
-        triples -= n;
-    }
-}
-
-/* The session's clock is the audio itself: where some is missing, the caller would seem to have spoken on at once. */
-static void fill_gap(bridge_t *b, int64_t at_ms)
-{
-    int64_t gap_ms = b->next_ms < 0 || at_ms < 0 ? 0 : at_ms - b->next_ms;
-
-    if (gap_ms > GAP_MS)
-        hear_silence(b, gap_ms < MOST_GAP_MS ? gap_ms : MOST_GAP_MS);
+    if (b->session && ms)
+        session_hear_silence(b->session, ms);
 }
 
 void bridge_hear(bridge_t *b, str_t base64, size_t bytes, int64_t at_ms)
 {
     if (b->leaving)
         return;
-    b->heard_us = clock_mono_us();
-    b->hushed = false;
-    fill_gap(b, at_ms);
-    if (at_ms >= 0)
-        b->next_ms = at_ms + (int64_t)bytes / BYTES_MS;
+    hear_silence(b, gaps_take(&b->gaps, bytes, at_ms, clock_mono_us()));
     if (b->session)
         session_hear(b->session, base64);
-}
-
-static void hush(bridge_t *b, int64_t now_us)
-{
-    if (b->caller != CALLER_SPEAKS || b->hushed || now_us - b->heard_us < HUSH_US)
-        return;
-    b->hushed = true;
-    hear_silence(b, HUSH_MS);
-    if (b->next_ms >= 0)
-        b->next_ms += HUSH_MS;
 }
 
 /* ---- the end ---- */
@@ -614,7 +523,7 @@ static void end(bridge_t *b)
     if (b->heir)
         session_forget(b->heir);
     conversation_lost(b->conversation, "the call ended first");
-    tell_ended(b);
+    tell_bridge_ended(&b->teller, b->dialect->name, b->reason, b->error, b->sessions, b->conversation);
     count(METRIC_BRIDGE_ENDS, "reason", b->reason);
     metric_add(metrics_series(METRIC_BRIDGES, ""), -1);
     unlink_bridge(b);
@@ -637,7 +546,7 @@ static void check_limits(bridge_t *b, int64_t now_us)
         fail(b, REASON_MUTE, "the speech provider did not answer in time");
     else if (now_us - b->began_us >= settings->longest_us)
         fail(b, REASON_TOO_LONG, "the call is as long as HOOKLINE_BRIDGE_MAX_DURATION allows");
-    else if (now_us - b->heard_us >= settings->silence_us)
+    else if (now_us - b->gaps.heard_us >= settings->silence_us)
         fail(b, REASON_NO_AUDIO, "no audio came for HOOKLINE_STREAM_IDLE");
 }
 
@@ -653,7 +562,8 @@ static void go_on(bridge_t *b, int64_t now_us)
         speak(b);
     }
     renew(b, now_us);
-    hush(b, now_us);
+    if (b->caller == CALLER_SPEAKS)
+        hear_silence(b, gaps_hush(&b->gaps, now_us));
 }
 
 /* b may be gone after it. */
@@ -735,9 +645,9 @@ bridge_t *bridge_open(bridges_t *list, const call_agent_t *agent, const teller_t
     b->phone_ctx = ctx;
     b->arena = arena_new(2048);
     b->playback = playback_new();
-    b->conversation = conversation_new(b->dialect, tell_utterance, b);
-    b->began_us = b->heard_us = b->mute_since_us = clock_mono_us();
-    b->next_ms = -1;
+    b->conversation = conversation_new(b->dialect, on_utterance, b);
+    b->began_us = b->mute_since_us = clock_mono_us();
+    gaps_init(&b->gaps, b->began_us);
     configure(b, agent);
     b->next = list->first;
     if (b->next)

@@ -486,6 +486,13 @@ void conversation_lost(conversation_t *c, const char *why)
     }
 }
 
+bool conversation_is_current(const conversation_t *c, str_t item, int part)
+{
+    const turn_t *t = find(c, item, part);
+
+    return t && str_eq(str_from(t->session), str_from(c->session));
+}
+
 size_t conversation_awaited(const conversation_t *c)
 {
     size_t n = 0;

@@ -44,6 +44,8 @@ void conversation_take(conversation_t *c, const realtime_event_t *e, int64_t wal
 /* The caller has spoken over this one: see playback_clear. */
 void conversation_interrupted(conversation_t *c, const playback_cut_t *cut, int64_t wall_us);
 
+/* Whether it is of the session that goes on now: no other knows it. */
+bool conversation_is_current(const conversation_t *c, str_t item, int part);
 size_t conversation_awaited(const conversation_t *c); /* turns of the caller whose words are still to come */
 int64_t conversation_tokens(const conversation_t *c);
 int64_t conversation_count(const conversation_t *c); /* utterances told of */

@@ -17,6 +17,9 @@
 #define MOST_AUDIO   ((size_t)64 * 1024) /* of what is queued, before audio is dropped: some seconds */
 #define HELD_BYTES   ((size_t)22 * 1024) /* two seconds, as base64 */
 
+#define BYTES_MS 8    /* of µ-law */
+#define TRIPLES  4000 /* of silence in one message: 1.5 s, which can be held */
+
 #define CONFIGURE_ID "configure"
 
 /* They ping every 20 s. */
@@ -175,6 +178,21 @@ void session_hear(session_t *s, str_t base64)
         send_audio(s, base64);
     else if (s->state != SESSION_CLOSING)
         hold(s, base64);
+}
+
+/* In µ-law 0xFF: three bytes are "////". */
+void session_hear_silence(session_t *s, int64_t ms)
+{
+    static _Thread_local char slashes[4 * TRIPLES];
+    int64_t triples = ms * BYTES_MS / 3;
+
+    memset(slashes, '/', sizeof(slashes)); /* seldom */
+    while (triples > 0) {
+        int64_t n = triples < TRIPLES ? triples : TRIPLES;
+
+        session_hear(s, (str_t){slashes, (size_t)(4 * n)});
+        triples -= n;
+    }
 }
 
 bool session_send(session_t *s, const buf_t *message)

@@ -38,6 +38,7 @@ typedef struct session_events {
 session_t *session_open(const session_settings_t *settings, websocket_dialer_t *dialer, const realtime_config_t *config,
                         const session_events_t *events, void *ctx);
 void session_hear(session_t *s, str_t base64); /* µ-law; dropped, and counted, where the other side does not keep up */
+void session_hear_silence(session_t *s, int64_t ms);
 /* A message of the dialect, only once it is ready. False: the connection is closing or does not keep up. */
 bool session_send(session_t *s, const buf_t *message);
 bool session_is_ready(const session_t *s);

@@ -56,8 +56,8 @@ static void test_hush_once_until_more_comes(void **state)
     assert_int_equal(gaps_hush(&g, 1700 * US_PER_MS), 0);
     assert_int_equal(gaps_hush(&g, 1750 * US_PER_MS), 1000);
     assert_int_equal(gaps_hush(&g, 9000 * US_PER_MS), 0);
-    assert_int_equal(take(&g, 2100), 0);    /* what stood in has been heard already */
-    assert_int_equal(take(&g, 3120), 1000); /* and this has not */
+    assert_int_equal(take(&g, 2020), 0);    /* what stood in has been heard already */
+    assert_int_equal(take(&g, 3040), 1000); /* and this has not */
 }
 
 int main(void)

@@ -210,6 +210,13 @@ static const setting_t VOICE[] = {
      .type = SETTING_TEXT,
      .fallback = PROMPT,
      .help = "What the agent is told, where its row in `agents` has no prompt"},
+    {.name = "HOOKLINE_BRIDGE_PATIENCE",
+     .type = SETTING_SECONDS,
+     .fallback = "20",
+     .least = 1,
+     .most = 120,
+     .help = "How long a caller may wait for the first sound of an answer, and half as long for a session, before "
+             "the call is given up"},
     {.name = "HOOKLINE_BRIDGE_MAX_CALLS",
      .type = SETTING_INT,
      .fallback = "200",

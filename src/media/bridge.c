@@ -13,8 +13,6 @@
 #include <string.h>
 
 #define WORDS_US     (5 * US_PER_S)  /* after the call, for what is still being written down */
-#define MUTE_US      (10 * US_PER_S) /* how long a caller may wait for a session, the first or another */
-#define ANSWER_US    (20 * US_PER_S) /* and for the first sound of an answer */
 #define STEADY_US    (30 * US_PER_S) /* a session that lived so long was a good one */
 #define RENEW_OF     8               /* a session is replaced in the last eighth of its life: 52 of 60 minutes */
 #define AGAIN_US     (30 * US_PER_S) /* between tries to replace a session that grows old */
@@ -111,7 +109,7 @@ static void ask_to_speak(bridge_t *b, str_t instructions)
 {
     b->dialect->speak(&b->message, instructions, STR("speak"));
     (void)send(b, b->session);
-    b->due_us = clock_mono_us() + ANSWER_US;
+    b->due_us = clock_mono_us() + b->settings->patience_us;
 }
 
 static void greet(bridge_t *b)
@@ -422,7 +420,7 @@ static void on_event(void *ctx, session_t *s, const realtime_event_t *e)
         b->caller = CALLER_SILENT;
         b->begun = true;
         b->owed = !b->leaving;
-        b->due_us = b->leaving ? 0 : clock_mono_us() + ANSWER_US;
+        b->due_us = b->leaving ? 0 : clock_mono_us() + b->settings->patience_us;
         break;
     case REALTIME_RESPONSE_BEGAN:
         b->speak_us = 0;
@@ -540,7 +538,7 @@ static void check_limits(bridge_t *b, int64_t now_us)
 {
     const bridge_settings_t *settings = b->settings;
 
-    if (b->mute_since_us && now_us - b->mute_since_us >= MUTE_US)
+    if (b->mute_since_us && now_us - b->mute_since_us >= settings->patience_us / 2)
         fail(b, "no_session", "no session could be had in time");
     else if (b->due_us && now_us >= b->due_us)
         fail(b, REASON_MUTE, "the speech provider did not answer in time");

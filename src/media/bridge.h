@@ -20,6 +20,7 @@ typedef struct bridge_settings {
     session_settings_t session;
     realtime_config_t usual; /* where the agent's row says nothing */
     int64_t silence_us;      /* without any audio of the caller: the line is dead */
+    int64_t patience_us;     /* of a caller, with an answer that does not come; half of it with a session */
     int64_t longest_us;      /* of one call */
     int64_t most;            /* at once, over all loops */
 } bridge_settings_t;

@@ -75,6 +75,7 @@ static voice_t *read_voice(const config_t *config)
     b->usual.language = keep(v, config, "HOOKLINE_REALTIME_LANGUAGE");
     b->usual.instructions = keep(v, config, "HOOKLINE_REALTIME_PROMPT");
     b->silence_us = config_us(config, "HOOKLINE_STREAM_IDLE");
+    b->patience_us = config_us(config, "HOOKLINE_BRIDGE_PATIENCE");
     b->longest_us = config_us(config, "HOOKLINE_BRIDGE_MAX_DURATION");
     b->most = config_int(config, "HOOKLINE_BRIDGE_MAX_CALLS");
     return v;

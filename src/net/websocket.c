@@ -222,7 +222,7 @@ static void mask(char *bytes, size_t len, const char key[MASK_BYTES])
 /* As wslay would, less a copy of its own and a queue. */
 static void write_text(websocket_t *ws, str_t text)
 {
-    char bit = (char)(ws->client ? MASK_BIT : 0), key[MASK_BYTES];
+    char bit = (char)(ws->client ? MASK_BIT : 0), key[MASK_BYTES] = {0};
 
     buf_reserve(&ws->out, MOST_HEAD_BYTES + text.len);
     buf_addc(&ws->out, (char)TEXT_BYTE);

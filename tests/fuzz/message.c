@@ -28,9 +28,9 @@ static void check_message(arena_t *a, str_t text)
     }
     if (!message_scan(text, &fast))
         return;
-    CHECK(parsed && slow.kind == MESSAGE_MEDIA, text);
+    CHECK(parsed && slow.kind == fast.kind, text);
     CHECK(fast.sequence == slow.sequence && fast.timestamp == slow.timestamp && fast.bytes == slow.bytes, text);
-    CHECK(str_eq(fast.payload, slow.payload) && str_eq(fast.track, slow.track), text);
+    CHECK(str_eq(fast.payload, slow.payload) && str_eq(fast.track, slow.track) && str_eq(fast.mark, slow.mark), text);
     CHECK(str_eq(fast.stream_sid, slow.stream_sid), text);
 }
 

@@ -104,7 +104,7 @@ static void on_mark(phone_t *p, str_t name)
 {
     char *slot = p->marks[(p->first_mark + p->n_marks) % MOST_MARKS];
 
-    if (p->n_marks == MOST_MARKS || name.len >= MARK_BYTES)
+    if (p->n_marks == MOST_MARKS || !name.base || name.len >= MARK_BYTES)
         return;
     memcpy(slot, name.base, name.len);
     slot[name.len] = '\0';

@@ -50,12 +50,14 @@ static void begin_event(session_t *s, const char *type)
 /* As a session of 2026 is, but for its tools. */
 static void say_session(session_t *s, const char *type, const char *format)
 {
+    int64_t expires_s = clock_wall_us() / US_PER_S + 3600;
+
     begin_event(s, type);
     buf_printf(&s->speech->text,
                ",\"session\":{\"type\":\"realtime\",\"object\":\"realtime.session\",\"id\":\"sess_%021u\","
                "\"model\":\"gpt-realtime-2.1\",\"output_modalities\":[\"audio\"],\"expires_at\":%lld,"
                "\"audio\":{\"input\":{\"format\":{\"type\":\"%s\"}},\"output\":{\"format\":{\"type\":\"%s\"}}}}}",
-               s->number, (long long)(clock_wall_us() / US_PER_S + 3600), format, format);
+               s->number, (long long)expires_s, format, format);
     say(s);
 }
 

@@ -23,6 +23,7 @@
 #include "base/setting.h"
 #include "event/call_plan.h"
 #include "event/delivery.h"
+#include "remote.h"
 
 typedef struct header {
     str_t name; /* lower case */
@@ -163,6 +164,8 @@ typedef struct provider {
     str_t (*account)(const void *keys);
     const hook_sample_t *samples;
     size_t n_samples;
+
+    const remote_t *remote; /* its API; NULL: it has none */
 } provider_t;
 #define HOOK_MAX_SIGNED 4
 

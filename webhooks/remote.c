@@ -1,0 +1,53 @@
+#include "remote.h"
+
+str_t remote_field(const remote_response_t *r, const char *lower_case_name)
+{
+    for (size_t i = 0; i < r->n_fields; i++)
+        if (str_eq(r->fields[i].name, str_from(lower_case_name)))
+            return r->fields[i].value;
+    return STR_NONE;
+}
+
+void remote_page_init(remote_page_t *p, arena_t *a)
+{
+    *p = (remote_page_t){.arena = a};
+    p->finds_tail = &p->finds;
+    p->follows_tail = &p->follows;
+    p->skips_tail = &p->skips;
+}
+
+remote_find_t *remote_found(remote_page_t *p, const char *route, str_t payload, str_t id, int64_t at_us)
+{
+    remote_find_t *f = arena_zalloc(p->arena, sizeof(*f));
+
+    *f = (remote_find_t){.route = route, .payload = payload, .id = id, .at_us = at_us};
+    *p->finds_tail = f;
+    p->finds_tail = &f->next;
+    return f;
+}
+
+static str_t keep(remote_page_t *p, str_t text)
+{
+    return text.base ? arena_dup(p->arena, text) : STR_NONE;
+}
+
+void remote_then(remote_page_t *p, const remote_step_t *step, str_t change_mark)
+{
+    remote_follow_t *f = arena_zalloc(p->arena, sizeof(*f));
+
+    f->step = *step;
+    f->step.id = keep(p, step->id);
+    f->step.cursor = keep(p, step->cursor);
+    f->change_mark = keep(p, change_mark);
+    *p->follows_tail = f;
+    p->follows_tail = &f->next;
+}
+
+void remote_skipped(remote_page_t *p, const char *reason, str_t id)
+{
+    remote_skip_t *s = arena_zalloc(p->arena, sizeof(*s));
+
+    *s = (remote_skip_t){.reason = reason, .id = keep(p, id)};
+    *p->skips_tail = s;
+    p->skips_tail = &s->next;
+}

@@ -70,8 +70,9 @@ typedef enum {
 
 typedef struct hook_route {
     const char *name; /* "events", "voice" … : label in metrics, delivery_t.route */
-    const char *path; /* exact, e.g. "/webhooks/twilio/voice" */
-    int bodies;       /* body_kind_t, or-ed: what is accepted; 415 for others */
+    const char *path; /* exact, e.g. "/webhooks/twilio/voice"; NULL: nothing comes here by HTTP, it is the shape of what
+                         its API was asked for (remote.h) */
+    int bodies;       /* body_kind_t, or-ed: what is accepted; 415 for others; 0 where there is no path */
     int traits;       /* route_trait_t, or-ed */
 } hook_route_t;
 

@@ -53,11 +53,12 @@ routes_t *routes_new(void)
         all->rows[all->count++] = OWN_ROWS[i];
     for (size_t i = 0; i < PROVIDER_COUNT; i++)
         for (size_t j = 0; j < PROVIDERS[i]->n_routes; j++)
-            all->rows[all->count++] = (route_t){.path = PROVIDERS[i]->routes[j].path,
-                                                .allow = methods_of(&PROVIDERS[i]->routes[j]),
-                                                .auth = ROUTE_AUTH_PROVIDER,
-                                                .hook = &PROVIDERS[i]->routes[j],
-                                                .provider = PROVIDERS[i]};
+            if (PROVIDERS[i]->routes[j].path)
+                all->rows[all->count++] = (route_t){.path = PROVIDERS[i]->routes[j].path,
+                                                    .allow = methods_of(&PROVIDERS[i]->routes[j]),
+                                                    .auth = ROUTE_AUTH_PROVIDER,
+                                                    .hook = &PROVIDERS[i]->routes[j],
+                                                    .provider = PROVIDERS[i]};
     return all;
 }
 

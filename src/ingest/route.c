@@ -22,6 +22,8 @@ static bool is_path_of(const hook_route_t *route, str_t path)
 {
     str_t known = str_from(route->path);
 
+    if (!route->path)
+        return false;
     if (str_eq(path, known))
         return true;
     return route->traits & (ROUTE_SECRET | ROUTE_STREAM) && str_starts(path, known) && path.base[known.len] == '/' &&

@@ -149,7 +149,8 @@ void fuzz_one(arena_t *a, str_t input)
     for (size_t i = 0; i < provider->n_routes; i++) {
         const hook_route_t *route = &provider->routes[i];
 
-        if (route->bodies & BODY_JSON || route->traits & ROUTE_STREAM) /* what is heard on a stream is told in JSON */
+        /* what is heard on a stream is told in JSON, and so is what an API answers */
+        if (route->bodies & BODY_JSON || route->traits & ROUTE_STREAM || !route->path)
             try_route(route, input, false);
         if (route->bodies & (BODY_FORM | BODY_QUERY))
             try_route(route, input, true);

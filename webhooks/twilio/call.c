@@ -101,7 +101,7 @@ static void direction_facts(const twilio_request_t *r)
         if (!str_eq(word, str_from(DIRECTIONS[i].word)))
             continue;
         fact_text(r->call, CALL_DIRECTION, r->version, inbound ? STR("inbound") : STR("outbound"));
-        fact_text(r->call, CALL_CUSTOMER_NUMBER, r->version,
+        fact_text(r->call, CALL_CUSTOMER_NUMBER, r->numbers,
                   phone_e164(d->arena, inbound ? d->from_number : d->to_number));
         if (inbound)
             fact_text(r->call, CALL_CUSTOMER_NAME, r->version, r->values[TWILIO_CALLER_NAME]);
@@ -116,8 +116,6 @@ void twilio_call(twilio_request_t *r)
     } TEXTS[] = {
         {TWILIO_CALL_SID, CALL_CALL_SID},
         {TWILIO_ACCOUNT_SID, CALL_ACCOUNT_ID},
-        {TWILIO_FROM, CALL_FROM_NUMBER},
-        {TWILIO_TO, CALL_TO_NUMBER},
         {TWILIO_FORWARDED_FROM, CALL_FORWARDED_FROM},
         {TWILIO_ANSWERED_BY, CALL_ANSWERED_BY},
         {TWILIO_PARENT_CALL_SID, CALL_PARENT_CALL_SID},
@@ -129,6 +127,8 @@ void twilio_call(twilio_request_t *r)
     r->call = fact_call(&d->facts, d->call_id);
     for (size_t i = 0; i < COUNT(TEXTS); i++)
         fact_text(r->call, TEXTS[i].column, r->version, r->values[TEXTS[i].parameter]);
+    fact_text(r->call, CALL_FROM_NUMBER, r->numbers, r->values[TWILIO_FROM]);
+    fact_text(r->call, CALL_TO_NUMBER, r->numbers, r->values[TWILIO_TO]);
     direction_facts(r);
     twilio_status(r->call, r->version, d->status, d->occurred_us, r->values[TWILIO_CALL_DURATION]);
     twilio_recording(r);

@@ -21,6 +21,16 @@ const setting_t TWILIO_SETTINGS[TWILIO_SETTING_COUNT] = {
      .secret = true,
      .reloads = true,
      .help = "More accounts or subaccounts, as AC…:token,AC…:token; an account with two tokens stands there twice"},
+    {.name = "TWILIO_API_KEY",
+     .type = SETTING_TEXT,
+     .reloads = true,
+     .help = "SK…, by which TWILIO_ACCOUNT_SID's calls are fetched; not set: by the account's auth token"},
+    {.name = "TWILIO_API_SECRET", .type = SETTING_TEXT, .secret = true, .reloads = true, .help = "Its secret"},
+    {.name = "TWILIO_API_URL",
+     .type = SETTING_TEXT,
+     .fallback = "https://api.twilio.com",
+     .reloads = true,
+     .help = "Where calls are fetched from; a region's is https://api.EDGE.REGION.twilio.com"},
 };
 
 static const secret_use_t SINGLE = {.setting = "TWILIO_AUTH_TOKEN", .signs = true, .digest = DIGEST_SHA1};

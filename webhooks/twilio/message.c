@@ -184,23 +184,44 @@ static void set_columns(twilio_request_t *r, const row_t *row)
     d->to_number = r->values[TWILIO_TO];
     d->status = twilio_status_word(r->values[TWILIO_CALL_STATUS]);
     d->occurred_us = read_timestamp(r->values[TWILIO_TIMESTAMP]);
-    r->version = version_of(RANK_EVENT, d->occurred_us);
+    r->version = r->numbers = version_of(RANK_EVENT, d->occurred_us);
+}
+
+bool twilio_understand(twilio_request_t *r, err_t *err)
+{
+    const row_t *row;
+
+    read_parameters(r);
+    row = find_row(r);
+    if (!row)
+        return err_set(err, ERR_UNKNOWN_SHAPE, "expected CallSid or AccountSid among the parameters");
+    set_columns(r, row);
+    set_key(r, row);
+    if (row->understand)
+        row->understand(r);
+    return !r->unread || err_set(err, ERR_UNKNOWN_SHAPE, "%s", r->unread);
 }
 
 bool twilio_normalise(delivery_t *d, err_t *err)
+{
+    twilio_request_t r = {.d = d};
+
+    return twilio_is_object(d) ? twilio_understand_object(d, err) : twilio_understand(&r, err);
+}
+
+bool twilio_has_name(delivery_t *d)
 {
     twilio_request_t r = {.d = d};
     const row_t *row;
 
     read_parameters(&r);
     row = find_row(&r);
-    if (!row)
-        return err_set(err, ERR_UNKNOWN_SHAPE, "expected CallSid or AccountSid among the parameters");
-    set_columns(&r, row);
-    set_key(&r, row);
-    if (row->understand)
-        row->understand(&r);
-    return !r.unread || err_set(err, ERR_UNKNOWN_SHAPE, "%s", r.unread);
+    if (!row || row->state >= TWILIO_PARAMETER_COUNT || str_is_empty(r.values[row->state]) ||
+        str_is_empty(r.values[row->object]))
+        return false;
+    /* One of these happens many times in a session, and what may change yet is not stored. */
+    return row->understand != twilio_transcription ||
+           (!str_is_empty(r.values[TWILIO_SEQUENCE_ID]) && !str_eq(r.values[TWILIO_FINAL], STR("false")));
 }
 
 bool twilio_wants_twiml(const delivery_t *d)

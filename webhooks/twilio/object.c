@@ -16,7 +16,7 @@ static size_t digits_from(str_t s, size_t i)
 }
 
 /* As JSON writes one (RFC 8259, without an exponent): parameters are text, and could be anything. */
-static bool is_number(str_t s)
+bool twilio_is_number(str_t s)
 {
     size_t first = str_starts(s, STR("-")), end = digits_from(s, first);
 
@@ -38,7 +38,7 @@ str_t twilio_object(arena_t *a, const twilio_entry_t *entries, size_t count)
         buf_addc(&out, out.len ? ',' : '{');
         json_escape(&out, str_from(entries[i].name));
         buf_addc(&out, ':');
-        if (entries[i].number && is_number(entries[i].value))
+        if (entries[i].number && twilio_is_number(entries[i].value))
             buf_add(&out, entries[i].value);
         else
             json_escape(&out, entries[i].value);

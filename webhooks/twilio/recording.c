@@ -5,8 +5,9 @@
  * last status callback of a call that was made with Record=true, the action of <Record> and <Dial>, a transcription. */
 #include "twilio/twilio.h"
 
-/* How much a message is worth as a report of the call's recording. */
-enum { NAMED, NAMED_WITH_LENGTH, BEGUN, ABSENT, COMPLETED };
+/* How much a message is worth as a report of the call's recording. A list of the API's has no tracks, which the
+ * callback of a completed one has. */
+enum { NAMED, NAMED_WITH_LENGTH, BEGUN, ABSENT, LISTED, COMPLETED };
 
 static int standing(const twilio_request_t *r)
 {
@@ -20,7 +21,7 @@ static int standing(const twilio_request_t *r)
         return str_is_empty(r->values[TWILIO_RECORDING_DURATION]) ? NAMED : NAMED_WITH_LENGTH;
     for (size_t i = 0; i < COUNT(STATUSES); i++)
         if (str_eq(status, str_from(STATUSES[i].word)))
-            return STATUSES[i].standing;
+            return r->is_listed && STATUSES[i].standing == COMPLETED ? LISTED : STATUSES[i].standing;
     return BEGUN; /* in-progress */
 }
 

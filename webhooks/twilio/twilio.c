@@ -11,12 +11,26 @@ const hook_route_t TWILIO_ROUTES[TWILIO_ROUTE_COUNT] = {
     {"voice", "/webhooks/twilio/voice", BODY_FORM | BODY_QUERY, ROUTE_ANSWER},
     {"media-stream-twiml", "/media-stream-twiml", BODY_FORM | BODY_QUERY, ROUTE_ANSWER},
     {TWILIO_ROUTE_STREAM, TWILIO_PATH_STREAM, BODY_QUERY, ROUTE_STREAM},
+    {TWILIO_ROUTE_API_CALL, NULL, 0, 0},
+    {TWILIO_ROUTE_API_EVENT, NULL, 0, 0},
+    {TWILIO_ROUTE_API_RECORDING, NULL, 0, 0},
+    {TWILIO_ROUTE_API_TRANSCRIPTION, NULL, 0, 0},
 };
 
 /* CallToken lets its holder place calls in the caller's name, <Pay> gives a token that charges a card, and a SIP call
- * brings the headers that its sender chose (SipHeader_X-…), credentials among them. */
+ * brings the headers that its sender chose (SipHeader_X-…), credentials among them. An event of the API's has these in
+ * snake_case, the address that was asked, which may have a password in it, and our answer, which may have a ticket. */
 static const char *const REDACT[] = {
-    "!i-twilio-idempotency-token", "*Token", "*Authorization", "*Secret", "*Password", "*Api-Key", NULL,
+    "!i-twilio-idempotency-token",
+    "*Token",
+    "*Authorization",
+    "*Secret",
+    "*Password",
+    "*Api-Key",
+    "*api_key",
+    "request.url",
+    "response.response_body",
+    NULL,
 };
 
 /* Marks attempts at one and the same request (twilio.com/docs/usage/webhooks/webhooks-connection-overrides, read
@@ -54,4 +68,5 @@ const provider_t provider_twilio = {
     .account = twilio_account,
     .samples = TWILIO_SAMPLES,
     .n_samples = TWILIO_SAMPLE_COUNT,
+    .remote = &TWILIO_REMOTE,
 };

@@ -18,7 +18,7 @@ typedef struct twilio_keys {
     twilio_account_t *accounts; /* that of TWILIO_AUTH_TOKEN first; each has a token */
     size_t count;
 } twilio_keys_t;
-#define TWILIO_SETTING_COUNT 3
+#define TWILIO_SETTING_COUNT 6
 extern const setting_t TWILIO_SETTINGS[TWILIO_SETTING_COUNT];
 void *twilio_keys_new(const setting_source_t *from, err_t *err);
 void twilio_keys_free(void *keys);
@@ -111,11 +111,15 @@ typedef struct twilio_request {
     str_t values[TWILIO_PARAMETER_COUNT];
     fact_t *call;       /* NULL until twilio_call, and where no call is named */
     version_t version;  /* of what this request says about the call */
+    version_t numbers;  /* of the numbers in it */
+    bool is_listed;     /* it is an object of the API's, and not a request */
     const char *unread; /* why it cannot be understood: it becomes a dead letter */
 } twilio_request_t;
 
 /* message.c: which message a request is, and so what is made of it and how it is answered */
 bool twilio_normalise(delivery_t *d, err_t *err);
+bool twilio_understand(twilio_request_t *r, err_t *err); /* r->d->root has the parameters */
+bool twilio_has_name(delivery_t *d); /* a request like d is named by its parameters, and not by the hash of them */
 bool twilio_wants_twiml(const delivery_t *d);
 #define TWILIO_IDEMPOTENCY_TOKEN "i-twilio-idempotency-token" /* a header, kept among the parameters */
 #define TWILIO_VOICE             "voice"                      /* what is to be done with a call is asked for */
@@ -154,6 +158,14 @@ void twilio_recording(const twilio_request_t *r); /* recording.c: whatever messa
 str_t twilio_our_number(const delivery_t *d);
 str_t twilio_voice_answer(delivery_t *d, const hook_context_t *with); /* TwiML, in d's arena or literal */
 
+/* api.c: objects of the REST API, by the route that they come by */
+bool twilio_is_object(const delivery_t *d);
+bool twilio_understand_object(delivery_t *d, err_t *err);
+str_t twilio_event_parameters(arena_t *a, const cJSON *event); /* of a call's event, as JSON, named as in a callback */
+
+/* remote.c: what the REST API is asked */
+extern const remote_t TWILIO_REMOTE;
+
 /* object.c: a JSON object of what is known; absent where nothing is */
 typedef struct twilio_entry {
     const char *name;
@@ -161,14 +173,19 @@ typedef struct twilio_entry {
     bool number; /* written without quotes, where it is one */
 } twilio_entry_t;
 str_t twilio_object(arena_t *a, const twilio_entry_t *entries, size_t count);
+bool twilio_is_number(str_t s); /* as JSON writes one, without an exponent */
 
 /* twilio.c */
-#define TWILIO_ROUTE_COUNT 4
+#define TWILIO_ROUTE_COUNT 8
 extern const hook_route_t TWILIO_ROUTES[TWILIO_ROUTE_COUNT];
-#define TWILIO_ROUTE_EVENTS "events"       /* where everything is reported */
-#define TWILIO_ROUTE_STREAM "media-stream" /* where media streams come in; from all the others TwiML is fetched */
-#define TWILIO_PATH_EVENTS  "/webhooks/twilio"
-#define TWILIO_PATH_STREAM  "/media-stream"
+#define TWILIO_ROUTE_EVENTS            "events"       /* where everything is reported */
+#define TWILIO_ROUTE_STREAM            "media-stream" /* where media streams come in; from all the others TwiML is fetched */
+#define TWILIO_ROUTE_API_CALL          "api-call" /* objects of the REST API: see api.c */
+#define TWILIO_ROUTE_API_EVENT         "api-event"
+#define TWILIO_ROUTE_API_RECORDING     "api-recording"
+#define TWILIO_ROUTE_API_TRANSCRIPTION "api-transcription"
+#define TWILIO_PATH_EVENTS             "/webhooks/twilio"
+#define TWILIO_PATH_STREAM             "/media-stream"
 
 /* samples.c */
 #define TWILIO_SAMPLE_COUNT 17

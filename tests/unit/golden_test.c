@@ -20,7 +20,7 @@ static const golden_limits_t WHOLE = {.value = SIZE_MAX, .reply = SIZE_MAX};
 #define NEVER_STORED "REDACT-ME"
 
 /* Files that are no body of a webhook have one of these in their name. */
-static const char *const NO_BODY[] = {"index", "vectors", "scenario", "preflight"};
+static const char *const NO_BODY[] = {"index", "vectors", "scenario", "preflight", "response"};
 
 /* Fixtures that come by another route than "events", by the beginning of their name. */
 static const struct {
@@ -29,8 +29,23 @@ static const struct {
     {"twilio", "voice-", "voice"},
 };
 
+/* "api-call.completed.json": an object of the API comes by the route of that name. */
+static const char *api_route_of(const provider_t *p, const char *file)
+{
+    str_t name = str_slice(str_from(file), 0, str_find(str_from(file), '.'));
+
+    for (size_t i = 0; i < p->n_routes; i++)
+        if (!p->routes[i].path && str_eq(name, str_from(p->routes[i].name)))
+            return p->routes[i].name;
+    return NULL;
+}
+
 static const char *route_of(const provider_t *p, const char *file)
 {
+    const char *api = api_route_of(p, file);
+
+    if (api)
+        return api;
     for (size_t i = 0; i < COUNT(ROUTES); i++)
         if (strcmp(p->name, ROUTES[i].provider) == 0 && strncmp(file, ROUTES[i].prefix, strlen(ROUTES[i].prefix)) == 0)
             return ROUTES[i].route;

@@ -225,6 +225,16 @@ static version_t version_of_egress(const egress_t *g)
     return version_of(RANK_EVENT, stage_of(g) << 54 | (int64_t)!g->is_part << 53 | ms << 20);
 }
 
+bool livekit_egress_is_over(const cJSON *info)
+{
+    egress_t g = {.info = info, .status = livekit_enum_name(info, "status", &STATES)};
+
+    for (size_t state = COMPLETE; state <= LIMIT_REACHED; state++)
+        if (is_in_state(&g, state))
+            return true;
+    return false;
+}
+
 /* One that goes on is told too: should its end never be heard, it is known what to ask LiveKit for. */
 void livekit_egress(livekit_event_t *e)
 {

@@ -20,9 +20,18 @@ static const setting_t SETTINGS[] = {
      .secret = true,
      .reloads = true,
      .help = "More keys, as key:secret,key:secret"},
+    {.name = "LIVEKIT_URL",
+     .type = SETTING_TEXT,
+     .reloads = true,
+     .help = "Where rooms and egress are asked for, e.g. wss://project.livekit.cloud; not set: nothing is fetched"},
 };
 
-static const hook_route_t ROUTES[] = {{"events", "/webhooks/livekit", BODY_JSON, 0}};
+static const hook_route_t ROUTES[] = {
+    {"events", "/webhooks/livekit", BODY_JSON, 0},
+    {LIVEKIT_ROUTE_API_ROOM, NULL, 0, 0},
+    {LIVEKIT_ROUTE_API_PARTICIPANT, NULL, 0, 0},
+    {LIVEKIT_ROUTE_API_EGRESS, NULL, 0, 0},
+};
 
 /* Storage credentials come masked by LiveKit, but not by all its versions. The address of a page that is recorded, or
  * of a stream that is pulled, often has a token in it. A trunk may be set to hand over every SIP header as an attribute
@@ -130,9 +139,13 @@ static bool is_whole(const cJSON *root, const row_t *row, err_t *err)
 
 static bool normalise(delivery_t *d, err_t *err)
 {
-    livekit_event_t e = {.d = d, .root = d->root};
+    livekit_event_t e = {.d = d};
+    bool is_object = livekit_is_object(d);
     const row_t *row;
 
+    if (is_object && !livekit_object_event(d, err))
+        return false;
+    e.root = d->root;
     d->event_type = json_str(d->root, "event");
     if (str_is_empty(d->event_type))
         return err_set(err, ERR_UNKNOWN_SHAPE, "expected a text at event, as in every webhook event");
@@ -142,10 +155,13 @@ static bool normalise(delivery_t *d, err_t *err)
     d->call_id = json_str(d->root, row->call);
     if (str_is_empty(d->call_id))
         d->call_id = json_str(d->root, ROOM);
-    d->occurred_us = json_time_s(d->root, "createdAt");
+    if (!is_object)
+        d->occurred_us = json_time_s(d->root, "createdAt");
     e.room = json_at(d->root, "room");
     e.participant = json_at(d->root, "participant");
-    if (row->understand)
+    if (is_object && row->understand == livekit_participant_joined)
+        livekit_participant_there(&e);
+    else if (row->understand)
         row->understand(&e);
     set_key(d, row);
     return true;
@@ -175,4 +191,5 @@ const provider_t provider_livekit = {
     .sign = livekit_sign,
     .samples = LIVEKIT_SAMPLES,
     .n_samples = LIVEKIT_SAMPLE_COUNT,
+    .remote = &LIVEKIT_REMOTE,
 };

@@ -3,8 +3,12 @@
 #define HOOKLINE_WEBHOOKS_LIVEKIT_H
 
 #include "provider.h"
+#include "secret.h"
 
-/* signature.c */
+/* signature.c: by API key, newest first */
+typedef struct livekit_keys {
+    secrets_t list;
+} livekit_keys_t;
 void *livekit_keys_new(const setting_source_t *from, err_t *err);
 void livekit_keys_free(void *keys);
 bool livekit_verify(const void *keys, const hook_request_t *r, arena_t *scratch, err_t *err);
@@ -32,8 +36,9 @@ typedef struct livekit_enum {
     }
 str_t livekit_enum_name(const cJSON *message, const char *field, const livekit_enum_t *values);
 int64_t livekit_time_of_ns(const cJSON *message,
-                           const char *field);   /* of nanoseconds since 1970: µs; TIME_NONE for 0 */
-str_t livekit_json_text(arena_t *a, str_t text); /* a text that is itself JSON; else absent */
+                           const char *field);             /* of nanoseconds since 1970: µs; TIME_NONE for 0 */
+str_t livekit_json_text(arena_t *a, str_t text);           /* a text that is itself JSON; else absent */
+cJSON *livekit_as_event(arena_t *a, const cJSON *message); /* of the API's: as a webhook would have it */
 
 /* room.c: what every event says about the call that its room is */
 void livekit_read_room(livekit_event_t *e);
@@ -43,13 +48,26 @@ void livekit_room_finished(livekit_event_t *e);
 
 /* participant.c */
 void livekit_participant_joined(livekit_event_t *e);
+void livekit_participant_there(livekit_event_t *e); /* somebody who had joined before the API was asked */
+bool livekit_is_active(const cJSON *participant);
 void livekit_participant_left(livekit_event_t *e);
 void livekit_participant_aborted(livekit_event_t *e);
 
 /* egress.c, ingress.c, job.c */
 void livekit_egress(livekit_event_t *e);
+bool livekit_egress_is_over(const cJSON *info);
 void livekit_ingress(livekit_event_t *e);
 void livekit_job(livekit_event_t *e);
+
+/* api.c: objects of the server API, by the route that they come by, as events */
+#define LIVEKIT_ROUTE_API_ROOM        "api-room"
+#define LIVEKIT_ROUTE_API_PARTICIPANT "api-participant"
+#define LIVEKIT_ROUTE_API_EGRESS      "api-egress"
+bool livekit_is_object(const delivery_t *d);
+bool livekit_object_event(delivery_t *d, err_t *err); /* makes d->root a webhook event of it, and sets occurred_us */
+
+/* remote.c: what the server API is asked */
+extern const remote_t LIVEKIT_REMOTE;
 
 /* samples.c */
 #define LIVEKIT_SAMPLE_COUNT 10

@@ -252,6 +252,25 @@ void livekit_participant_joined(livekit_event_t *e)
     stay_facts(e, &g, had_media(&g, connected), e->version);
 }
 
+/* Who is there has joined; since when a leg that we dialled is answered is not told, as when it leaves. What is said of
+ * it is newer than its joining said, and older than its leaving will: joinedAt is the one time that it has. */
+void livekit_participant_there(livekit_event_t *e)
+{
+    rank_t connected;
+    guest_t g;
+
+    begin(e, &g);
+    connected = connected_rank(&g, true);
+    call_facts(e, &g, connected);
+    stay_facts(e, &g, had_media(&g, connected),
+               version_of(RANK_EVENT, g.joined_us == TIME_NONE ? 0 : g.joined_us + US_PER_S));
+}
+
+bool livekit_is_active(const cJSON *participant)
+{
+    return str_eq(livekit_enum_name(participant, "state", &STATES), STR("ACTIVE"));
+}
+
 /* Only somebody who had joined leaves: this stands for a joining that was lost, too. */
 void livekit_participant_left(livekit_event_t *e)
 {

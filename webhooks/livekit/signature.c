@@ -9,7 +9,6 @@
  * nothing is let in. A prefix "Bearer " is let pass: some proxies add it, and it proves nothing either way. */
 #include "base/jwt.h"
 #include "livekit/livekit.h"
-#include "secret.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -18,15 +17,11 @@
 #define VALID_S          300
 #define SHA256_B64_BYTES 44
 
-struct keys {
-    secrets_t list; /* by API key */
-};
-
 static const secret_use_t PAIRS = {.setting = "LIVEKIT_KEYS", .signs = true, .digest = DIGEST_SHA256};
 static const secret_use_t SINGLE = {.setting = "LIVEKIT_API_SECRET", .signs = true, .digest = DIGEST_SHA256};
 
 /* key:secret,key:secret; blanks around either do not count (LiveKit's own LIVEKIT_KEYS has one after the colon). */
-static bool read_pairs(struct keys *k, str_t pairs, err_t *err)
+static bool read_pairs(livekit_keys_t *k, str_t pairs, err_t *err)
 {
     str_t pair;
 
@@ -45,7 +40,7 @@ static bool read_pairs(struct keys *k, str_t pairs, err_t *err)
     return true;
 }
 
-static bool read_single(struct keys *k, str_t key, str_t secrets, err_t *err)
+static bool read_single(livekit_keys_t *k, str_t key, str_t secrets, err_t *err)
 {
     if (str_is_empty(key) != str_is_empty(secrets)) {
         err_set(err, ERR_CONFIG, "%s is set, but %s is not", secrets.len ? "LIVEKIT_API_SECRET" : "LIVEKIT_API_KEY",
@@ -57,7 +52,7 @@ static bool read_single(struct keys *k, str_t key, str_t secrets, err_t *err)
 
 void *livekit_keys_new(const setting_source_t *from, err_t *err)
 {
-    struct keys *k = mem_zalloc(sizeof(*k));
+    livekit_keys_t *k = mem_zalloc(sizeof(*k));
     str_t key = str_trim(setting_get(from, "LIVEKIT_API_KEY"));
     str_t secrets = str_trim(setting_get(from, "LIVEKIT_API_SECRET"));
 
@@ -69,7 +64,7 @@ void *livekit_keys_new(const setting_source_t *from, err_t *err)
 
 void livekit_keys_free(void *keys)
 {
-    struct keys *k = keys;
+    livekit_keys_t *k = keys;
 
     if (!k)
         return;
@@ -103,7 +98,7 @@ static const cJSON *read_claims(arena_t *a, str_t text)
 }
 
 /* The names of the keys that are set. They are no secrets: every token has one in clear. */
-static str_t key_names(const struct keys *k, arena_t *a)
+static str_t key_names(const livekit_keys_t *k, arena_t *a)
 {
     str_t parts[2 * SECRETS_MAX];
     size_t n = 0;
@@ -120,7 +115,8 @@ static str_t key_names(const struct keys *k, arena_t *a)
 
 #define NAME_SHOWN 40 /* bytes: a stranger may write anything there */
 
-static bool is_signed(const struct keys *k, const hook_request_t *r, arena_t *scratch, const proof_t *proof, err_t *err)
+static bool is_signed(const livekit_keys_t *k, const hook_request_t *r, arena_t *scratch, const proof_t *proof,
+                      err_t *err)
 {
     str_t iss = json_str(proof->claims, "iss"), shown = str_slice(iss, 0, NAME_SHOWN);
     bool known = false;
@@ -210,7 +206,7 @@ bool livekit_verify(const void *keys, const hook_request_t *r, arena_t *scratch,
 size_t livekit_sign(const void *keys, str_t url, body_kind_t kind, str_t body, int64_t now_us, arena_t *a,
                     header_t *headers)
 {
-    const struct keys *k = keys;
+    const livekit_keys_t *k = keys;
     const secret_t *newest = &k->list.items[0];
     int64_t now_s = now_us / US_PER_S;
     char hash_text[SHA256_B64_BYTES];

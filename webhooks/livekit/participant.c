@@ -197,11 +197,15 @@ static fact_t *stay_facts(const livekit_event_t *e, const guest_t *g, bool conne
     return stay;
 }
 
+/* Who fails at once comes and goes in one second, and createdAt tells no more; attributes are compared by about seconds
+ * (fact.c). What the leave says is newer all the same, and what is told of who is there stands between. */
+#define NEWER_BY_BEING_THERE (3 * US_PER_S)
+#define NEWER_BY_LEAVING     (6 * US_PER_S)
+
 /* There is no time of leaving but the event's own, in whole seconds: never before the joining. */
 static void leave_facts(const livekit_event_t *e, const guest_t *g, bool connected)
 {
-    /* Who fails at once comes and goes in one second, and createdAt tells no more: what the leave says is newer. */
-    version_t v = version_of(RANK_EVENT, e->d->occurred_us + 2 * US_PER_S);
+    version_t v = version_of(RANK_EVENT, e->d->occurred_us + NEWER_BY_LEAVING);
     fact_t *stay = stay_facts(e, g, connected, v);
     int64_t left_us = e->d->occurred_us;
 
@@ -263,7 +267,7 @@ void livekit_participant_there(livekit_event_t *e)
     connected = connected_rank(&g, true);
     call_facts(e, &g, connected);
     stay_facts(e, &g, had_media(&g, connected),
-               version_of(RANK_EVENT, g.joined_us == TIME_NONE ? 0 : g.joined_us + US_PER_S));
+               version_of(RANK_EVENT, g.joined_us == TIME_NONE ? 0 : g.joined_us + NEWER_BY_BEING_THERE));
 }
 
 bool livekit_is_active(const cJSON *participant)

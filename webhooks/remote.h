@@ -83,9 +83,9 @@ remote_find_t *remote_found(remote_page_t *p, const char *route, str_t payload, 
 void remote_then(remote_page_t *p, const remote_step_t *step, str_t change_mark); /* copies the step's texts */
 void remote_skipped(remote_page_t *p, const char *reason, str_t id);
 
-/* What the engine does with an answer that is no 2xx, when the provider does not say otherwise: 401, 403, 402: the run
- * ends, an operator must act; 404: gone; 408, 425, 429, 5xx: again, later (Retry-After is honoured); others: an error
- * of this step. */
+/* What the engine does with an answer that is no 2xx, when the provider does not say otherwise (`refused`): 401, 403,
+ * 402: the run ends, an operator must act; 404: gone; 408, 425, 429, 5xx: again, later (Retry-After is honoured);
+ * others: an error of this step. */
 
 typedef struct remote_resource {
     const char *name;     /* "calls": --resource, reconcile_state.resource */
@@ -104,6 +104,8 @@ typedef struct remote {
     size_t n_resources;
     int most_at_once;     /* requests in flight */
     int64_t least_gap_us; /* between the beginnings of two requests; 0: none */
+    /* The same where a setting says it. NULL: least_gap_us. */
+    int64_t (*gap_us)(const void *access);
 
     /* The steps that a pass over [from, to) of a resource begins with, added as follows of an empty page. */
     void (*begin)(const void *access, const char *resource, int64_t from_us, int64_t to_us, remote_page_t *out);
@@ -119,6 +121,9 @@ typedef struct remote {
      * by row skips the row ("unreadable") and goes on. */
     bool (*read)(const void *access, const remote_step_t *step, const remote_response_t *r, remote_page_t *out,
                  err_t *err);
+    /* Of an answer that is no 2xx, before the engine deals with it as said above. True: it means something here, and
+     * `out` says what: the step is done. False, or NULL: it does not. */
+    bool (*refused)(const void *access, const remote_step_t *step, const remote_response_t *r, remote_page_t *out);
 } remote_t;
 
 #endif

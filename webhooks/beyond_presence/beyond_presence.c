@@ -11,6 +11,7 @@
  * call_ended included: what the API answers to a question of ours ranks above it. */
 #include "beyond_presence/beyond_presence.h"
 #include "path_secret.h"
+#include "rest.h"
 
 #define SECRET "BEY_WEBHOOK_SECRET"
 
@@ -20,11 +21,38 @@ static const setting_t SETTINGS[] = {
      .secret = true,
      .reloads = true,
      .help = "Secrets, any of which ends the address that Beyond Presence is given"},
+    {.name = BEY_API_KEY,
+     .type = SETTING_TEXT,
+     .secret = true,
+     .reloads = true,
+     .help = "Beyond Presence's API key, to fetch calls that no webhook told of, and to confirm those that one did"},
+    {.name = BEY_API_URL,
+     .type = SETTING_TEXT,
+     .fallback = BEY_API_URL_DEFAULT,
+     .reloads = true,
+     .help = "Where Beyond Presence's API is"},
+    {.name = BEY_API_PREFIX,
+     .type = SETTING_TEXT,
+     .fallback = BEY_API_PREFIX_DEFAULT,
+     .reloads = true,
+     .help = "What its API calls calls: /v1/calls or /v1/conversations; the other one is tried where it is not there"},
+    {.name = BEY_API_GAP,
+     .type = SETTING_SECONDS,
+     .fallback = BEY_API_GAP_DEFAULT,
+     .reloads = true,
+     .help = "The least time between two requests to Beyond Presence's API",
+     .least = 0,
+     .most = REST_MOST_GAP_S},
 };
 
 static const hook_route_t ROUTES[] = {
     {"events", "/webhooks/beyond-presence", BODY_JSON, ROUTE_SECRET | ROUTE_BROWSER},
+    {BEY_ROUTE_CALL, NULL, 0, 0},
+    {BEY_ROUTE_MESSAGES, NULL, 0, 0},
 };
+
+/* Whoever has it joins the call. It is in the answer to a call that is made, which we do not; better it is in none. */
+static const char *const REDACT[] = {"livekit_token", NULL};
 
 static void *keys_new(const setting_source_t *from, err_t *err)
 {
@@ -78,7 +106,7 @@ static void other(delivery_t *d)
     d->event_key = arena_concat(d->arena, parts, COUNT(parts));
 }
 
-static bool normalise(delivery_t *d, err_t *err)
+static bool normalise_event(delivery_t *d, err_t *err)
 {
     d->event_type = json_str(d->root, "event_type");
     d->call_id = first_of(d->root, "call_id", "conversation_id");
@@ -99,6 +127,17 @@ static bool normalise(delivery_t *d, err_t *err)
     return true;
 }
 
+static bool normalise(delivery_t *d, err_t *err)
+{
+    str_t route = str_from(d->route);
+
+    if (str_eq(route, STR(BEY_ROUTE_CALL)))
+        return beyond_presence_api_call(d, err);
+    if (str_eq(route, STR(BEY_ROUTE_MESSAGES)))
+        return beyond_presence_api_messages(d, err);
+    return normalise_event(d, err);
+}
+
 /* Exactly 200: the documents know no other success. */
 const provider_t provider_beyond_presence = {
     .name = "beyond_presence",
@@ -110,10 +149,12 @@ const provider_t provider_beyond_presence = {
     .routes = ROUTES,
     .n_routes = COUNT(ROUTES),
     .verify = path_secret_verify,
+    .redact = REDACT,
     .normalise = normalise,
     .reply = hook_reply_ok,
     .sign = path_secret_sign,
     .path_secret = path_secret_newest,
     .samples = BEYOND_PRESENCE_SAMPLES,
     .n_samples = BEYOND_PRESENCE_SAMPLE_COUNT,
+    .remote = &BEYOND_PRESENCE_REMOTE,
 };

@@ -3,6 +3,7 @@
  * Source: the schemas BearerAuthenticationPlan and HMACAuthenticationPlan of Vapi's OpenAPI document, read 2026-11-21.
  * Each option of theirs is a setting here. OAuth2 credentials are not read: their tokens are the issuer's to check. */
 #include "vapi/credential.h"
+#include "rest.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -74,6 +75,23 @@ const setting_t VAPI_SETTINGS[VAPI_SETTING_COUNT] = {
      .fallback = "0",
      .reloads = true,
      .help = "Whether the HMAC secret is the base64 of the key"},
+    {.name = VAPI_API_KEY,
+     .type = SETTING_TEXT,
+     .secret = true,
+     .reloads = true,
+     .help = "Vapi's private key, to fetch calls that no webhook told of"},
+    {.name = VAPI_API_URL,
+     .type = SETTING_TEXT,
+     .fallback = VAPI_API_URL_DEFAULT,
+     .reloads = true,
+     .help = "Where Vapi's API is; in the EU https://api.eu.vapi.ai"},
+    {.name = VAPI_API_GAP,
+     .type = SETTING_SECONDS,
+     .fallback = VAPI_API_GAP_DEFAULT,
+     .reloads = true,
+     .help = "The least time between two requests to Vapi's API",
+     .least = 0,
+     .most = REST_MOST_GAP_S},
 };
 
 /* ---- the format, cut into pieces ---- */

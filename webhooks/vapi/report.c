@@ -1,4 +1,5 @@
-/* report.c – end-of-call-report: the whole call, once it is over and processed.
+/* report.c – end-of-call-report: the whole call, once it is over and processed; and the call as the API has it, which
+ * is the same in the same words.
  *
  * Source: schemas ServerMessageEndOfCallReport, Artifact, Analysis and the *Cost ones of Vapi's OpenAPI document,
  * docs.vapi.ai/assistants/retrieve-call-artifacts, read 2026-11-21. It may come again, with more in it (analysis,
@@ -75,14 +76,14 @@ static void texts(const vapi_message_t *m)
     fact_text(m->fact, CALL_ANALYSIS, m->version, json_print(m->d->arena, vapi_node(m, "analysis")));
 }
 
-static void object(const vapi_message_t *m, int column)
+static void object(const vapi_message_t *m, int column, version_t v)
 {
     buf_t text = BUF_EMPTY;
 
     for (size_t i = 0; i < COUNT(MEMBERS); i++)
         if (MEMBERS[i].column == column)
             vapi_add_member(&text, m->d->arena, MEMBERS[i].member, first_of(m, MEMBERS[i].paths));
-    fact_text(m->fact, column, m->version, vapi_close_object(&text, m->d->arena));
+    fact_text(m->fact, column, v, vapi_close_object(&text, m->d->arena));
 }
 
 /* ---- numbers ---- */
@@ -149,6 +150,20 @@ static void tokens(const vapi_message_t *m)
         fact_number(m->fact, CALL_TOKENS, m->version, sum);
 }
 
+/* Of a call that is over: all but its course. metadata: how good what it says for CALL_METADATA is. */
+static void outcome(const vapi_message_t *m, rank_t metadata)
+{
+    vapi_transferred(m);
+    texts(m);
+    object(m, CALL_RECORDING, m->version);
+    object(m, CALL_EXTRACTED, m->version);
+    object(m, CALL_METADATA, version_of(metadata, json_iso8601(m->call, "updatedAt")));
+    duration(m);
+    cost(m);
+    tokens(m);
+    vapi_lines(m, STR("report"));
+}
+
 void vapi_report(vapi_message_t *m)
 {
     delivery_t *d = m->d;
@@ -160,13 +175,25 @@ void vapi_report(vapi_message_t *m)
     d->event_key = arena_printf(d->arena, "report:" STR_FMT ":" STR_FMT, STR_ARG(d->call_id),
                                 STR_ARG(json_hash(d->arena, m->root, is_volatile)));
     vapi_progress(m, d->status, TIME_NONE);
-    vapi_transferred(m);
-    texts(m);
-    object(m, CALL_RECORDING);
-    object(m, CALL_EXTRACTED);
-    object(m, CALL_METADATA);
-    duration(m);
-    cost(m);
-    tokens(m);
-    vapi_lines(m, STR("report"));
+    outcome(m, RANK_REPORT);
+}
+
+/* The metadata of a report holds what its message alone has (the assistant's own, what was consented to), so that the
+ * API's, which would take its place whole, is for calls without a report. While a call goes on, what was said is what a
+ * conversation-update would bring: the list of its report is another set. */
+void vapi_api_call(vapi_message_t *m)
+{
+    delivery_t *d = m->d;
+
+    d->status = json_str(m->call, "status");
+    d->occurred_us = json_iso8601(m->call, "updatedAt");
+    d->event_key = arena_printf(d->arena, "call:" STR_FMT ":api:" STR_FMT, STR_ARG(d->call_id),
+                                STR_ARG(json_hash(d->arena, m->call, is_volatile)));
+    vapi_read_call(m, RANK_REPORT);
+    if (str_eq(d->status, STR("ended"))) {
+        outcome(m, RANK_EVENT);
+    } else {
+        m->rank = RANK_EVENT;
+        vapi_lines(m, STR("update"));
+    }
 }

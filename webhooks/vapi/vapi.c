@@ -6,7 +6,10 @@
  * nothing is ever repeated. Anything in a message may be absent or null. */
 #include "vapi/vapi.h"
 
-static const hook_route_t ROUTES[] = {{"events", "/webhooks/vapi", BODY_JSON, 0}};
+static const hook_route_t ROUTES[] = {
+    {"events", "/webhooks/vapi", BODY_JSON, 0},
+    {VAPI_ROUTE_API_CALL, NULL, 0, 0},
+};
 
 /* A message embeds the phone number and the assistant as they are stored at Vapi, with the customer's own credentials,
  * and links that open a live call. What a tool is called with, and what was drawn from the conversation, is the
@@ -213,11 +216,26 @@ static void read_message(vapi_message_t *m, const row_t *row)
         vapi_about_call(m);
 }
 
+static bool normalise_api_call(delivery_t *d, err_t *err)
+{
+    vapi_message_t m = {.d = d, .root = d->root, .call = d->root};
+
+    d->event_type = STR("call");
+    d->call_id = json_str(m.call, "id");
+    d->call_sid = call_sid(m.call);
+    if (str_is_empty(d->call_id))
+        return err_set(err, ERR_UNKNOWN_SHAPE, "expected a text at id, as in every call of the API");
+    vapi_api_call(&m);
+    return true;
+}
+
 static bool normalise(delivery_t *d, err_t *err)
 {
     vapi_message_t m = {.d = d, .root = json_at(d->root, "message")};
     const row_t *row;
 
+    if (str_eq(str_from(d->route), STR(VAPI_ROUTE_API_CALL)))
+        return normalise_api_call(d, err);
     d->event_type = type_of(m.root);
     if (str_is_empty(d->event_type))
         return err_set(err, ERR_UNKNOWN_SHAPE, "expected a text at message.type, as in every server message");
@@ -256,4 +274,5 @@ const provider_t provider_vapi = {
     .sign = vapi_sign,
     .samples = VAPI_SAMPLES,
     .n_samples = VAPI_SAMPLE_COUNT,
+    .remote = &VAPI_REMOTE,
 };

@@ -5,10 +5,19 @@
 #include "provider.h"
 
 /* credential.c */
-#define VAPI_SETTING_COUNT 12
+#define VAPI_SETTING_COUNT 15
 extern const setting_t VAPI_SETTINGS[VAPI_SETTING_COUNT];
 void *vapi_keys_new(const setting_source_t *from, err_t *err);
 void vapi_keys_free(void *keys);
+
+/* remote.c: the names of the settings that are for its API, and what holds where they are not set */
+#define VAPI_API_URL         "VAPI_API_URL"
+#define VAPI_API_URL_DEFAULT "https://api.vapi.ai"
+#define VAPI_API_KEY         "VAPI_API_KEY"
+#define VAPI_API_GAP         "VAPI_API_GAP"
+#define VAPI_API_GAP_DEFAULT "0.7"
+#define VAPI_ROUTE_API_CALL  "api-call" /* a call as the API has it */
+extern const remote_t VAPI_REMOTE;
 
 /* signature.c */
 bool vapi_verify(const void *keys, const hook_request_t *r, arena_t *scratch, err_t *err);
@@ -42,6 +51,7 @@ void vapi_transcript(vapi_message_t *m);          /* transcript.c */
 void vapi_conversation_so_far(vapi_message_t *m); /* conversation.c */
 void vapi_tool_calls(vapi_message_t *m);          /* tools.c */
 void vapi_report(vapi_message_t *m);              /* report.c */
+void vapi_api_call(vapi_message_t *m);            /* report.c: no message, but the call as the API has it */
 
 /* And what these are made of. vapi_read_call comes first: it sets fact, rank and version. */
 void vapi_read_call(vapi_message_t *m, rank_t rank);                         /* call.c */

@@ -19,14 +19,17 @@ static const golden_limits_t WHOLE = {.value = SIZE_MAX, .reply = SIZE_MAX};
 /* What providers' secrets are called in fixtures: see tests/fixtures/README.md. */
 #define NEVER_STORED "REDACT-ME"
 
-/* Files that are no body of a webhook have one of these in their name. */
-static const char *const NO_BODY[] = {"index", "vectors", "scenario", "preflight", "response"};
+/* Files that are no body of a webhook, nor an object of an API, have one of these in their name. */
+static const char *const NO_BODY[] = {"index", "vectors", "scenario", "preflight", "response", "api-answer"};
 
 /* Fixtures that come by another route than "events", by the beginning of their name. */
 static const struct {
     const char *provider, *prefix, *route;
 } ROUTES[] = {
     {"twilio", "voice-", "voice"},
+    {"vapi", "api-call", "api-call"},
+    {"beyond_presence", "api-call", "api-call"},
+    {"beyond_presence", "api-messages", "api-messages"},
 };
 
 /* "api-call.completed.json": an object of the API comes by the route of that name. */

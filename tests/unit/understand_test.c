@@ -1,3 +1,4 @@
+#include "ingest/route.h"
 #include "provider_harness.h"
 
 /* A provider whose event key is what the body says it is. */
@@ -167,6 +168,19 @@ static void test_what_this_version_does_not_know_stays_a_dead_letter(void **stat
     }
 }
 
+static void test_a_route_without_a_path_is_no_address(void **state)
+{
+    static const char *const PATHS[] = {"", "/", "api-call", "/api-call", "/webhooks", "/webhooks/vapi/api-call"};
+    const provider_t *found = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(PATHS); i++)
+        assert_null(route_find(str_from(PATHS[i]), &found));
+    assert_null(route_find(STR_NONE, &found));
+    assert_non_null(route_find(STR("/webhooks/vapi"), &found));
+    assert_string_equal(found->name, "vapi");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +193,7 @@ int main(void)
         provider_test(test_a_stored_payload_of_unknown_shape_stays_a_dead_letter),
         provider_test(test_a_route_that_is_not_known_is_the_first_that_takes_such_a_body),
         provider_test(test_a_route_matters),
+        provider_test(test_a_route_without_a_path_is_no_address),
         provider_test(test_what_this_version_does_not_know_stays_a_dead_letter),
     };
 

@@ -123,7 +123,7 @@ BEGIN
         EXECUTE format('CREATE POLICY hookline_admin_update ON public.%I FOR UPDATE USING (%s)', name, is_admin);
         EXECUTE format('CREATE POLICY hookline_admin_delete ON public.%I FOR DELETE USING (%s)', name, is_admin);
     END LOOP;
-    FOREACH name IN ARRAY ARRAY['leads', 'lead_calls', 'businesses', 'business_agents', 'customers', 'agents', 'phone_numbers',
+    FOREACH name IN ARRAY ARRAY['leads', 'lead_calls', 'businesses', 'business_agents', 'agent_aliases', 'customers', 'agents', 'phone_numbers',
                                 'outbound_calls', 'call_events', 'reconcile_state', 'reconcile_runs', 'reconcile_changes',
                                 'storage_samples'] LOOP
         EXECUTE format('CREATE POLICY hookline_admin ON public.%I USING (%s)', name, is_admin);
@@ -232,6 +232,7 @@ BEGIN
             ('lead_calls',               every,        every,       every),
             ('businesses',               every,        every,       every),
             ('business_agents',          every,        every,       every),
+            ('agent_aliases',            every,        every,       every),
             ('customers',                every,        every,       every),
             ('agents',                   every,        every,       every),
             ('phone_numbers',            every,        every,       every),

@@ -12,6 +12,7 @@ const fact_table_t FACT_TABLES[FACT_KIND_COUNT] = {
     [FACT_CALL] = {"voice_calls", CALL, COUNT(CALL)},
     [FACT_PARTICIPANT] = {"call_participants", PARTICIPANT, COUNT(PARTICIPANT)},
     [FACT_MESSAGE] = {"voice_messages", MESSAGE, COUNT(MESSAGE)},
+    [FACT_ALIAS] = {"agent_aliases", NULL, 0}, /* it is there: nothing else is to be said of it */
 };
 
 /* A version: the rank above, 57 bits of clock (microseconds until the year 6536) below. */
@@ -85,6 +86,11 @@ fact_t *fact_call(facts_t *list, str_t call_id)
 fact_t *fact_participant(facts_t *list, str_t call_id, str_t participant_id)
 {
     return find_or_add(list, FACT_PARTICIPANT, call_id, participant_id);
+}
+
+fact_t *fact_alias(facts_t *list, str_t agent_id, str_t same_as)
+{
+    return find_or_add(list, FACT_ALIAS, agent_id, same_as);
 }
 
 static int compare(column_type_t type, const cell_t *a, const cell_t *b)

@@ -1,9 +1,9 @@
 /* fact.h – what a delivery says once understood, in a form that merges in any order.
  *
- * A fact is a partial row: a call, a participant's stay, or a message. Each column that it fills carries a version, and
- * two values of a column are merged by comparing (version, value): the rule of the column says which value wins when
- * the versions are equal. So a row ends the same whatever order, and however often, its facts come in – in memory, in
- * a batch, and in PostgreSQL (src/store builds its SQL from the tables below).
+ * A fact is a partial row: a call, a participant's stay, a message, or that two ids are one agent's. Each column that
+ * it fills carries a version, and two values of a column are merged by comparing (version, value): the rule of the
+ * column says which value wins when the versions are equal. So a row ends the same whatever order, and however often,
+ * its facts come in – in memory, in a batch, and in PostgreSQL (src/store builds its SQL from the tables below).
  *
  * A version is made of a rank (how good the evidence is) and a clock (one inside the content, that a retry cannot
  * change; 0 where there is none). 0 is "absent": it never wins, and never erases. Columns whose rule is MERGE_EARLIEST
@@ -111,7 +111,7 @@ enum participant_column { PARTICIPANT_COLUMNS(FACT_ENUM) PARTICIPANT_COLUMN_COUN
 enum message_column { MESSAGE_COLUMNS(FACT_ENUM) MESSAGE_COLUMN_COUNT };
 #undef FACT_ENUM
 
-typedef enum { FACT_CALL, FACT_PARTICIPANT, FACT_MESSAGE, FACT_KIND_COUNT } fact_kind_t;
+typedef enum { FACT_CALL, FACT_PARTICIPANT, FACT_MESSAGE, FACT_ALIAS, FACT_KIND_COUNT } fact_kind_t;
 
 typedef struct fact_table {
     const char *table;
@@ -134,8 +134,9 @@ typedef struct fact {
     struct fact *next;
     fact_kind_t kind;
     str_t provider; /* whose call it is; absent: the delivery's own provider */
-    str_t call_id;  /* the provider's id of the call */
-    str_t key;      /* participant: the provider's id of this stay; message: its key within the call; call: absent */
+    str_t call_id;  /* the provider's id of the call; alias: of an agent */
+    str_t key; /* participant: the provider's id of this stay; message: its key within the call; alias: what the agent's
+                  id is the same as; call: absent */
     cell_t cells[]; /* FACT_TABLES[kind].count of them */
 } fact_t;
 
@@ -163,6 +164,9 @@ fact_t *fact_participant(facts_t *list, str_t call_id, str_t participant_id);
 /* Adds a message (not looked for: a report may have many). key names it within its call, for ever: "live:…" or
  * "source:position". A key that comes twice in one list is merged like any other. */
 fact_t *fact_message(facts_t *list, str_t call_id, str_t message_key);
+
+/* One agent by another notation of its id. All ids with one `same_as` in common, itself among them, are one agent's. */
+fact_t *fact_alias(facts_t *list, str_t agent_id, str_t same_as);
 
 /* Each merges a value into a column; absent text, TIME_NONE and version 0 do nothing. The text of a NUMERIC column ends
  * with a NUL (as all that json.h and arena_printf give); that of a JSON column is valid for jsonb. */

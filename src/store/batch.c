@@ -142,6 +142,11 @@ str_t batch_session(const row_t *call)
     return told->version ? told->text : STR_NONE;
 }
 
+/* What a call tells of its customer, and whose that is. */
+static const enum call_column OF_CUSTOMER[] = {CALL_AGENT_ID,       CALL_CUSTOMER_NUMBER, CALL_CUSTOMER_NAME,
+                                               CALL_CUSTOMER_EMAIL, CALL_EXTRACTED,       CALL_STARTED_AT,
+                                               CALL_CONNECTED_AT,   CALL_ENDED_AT};
+
 static unsigned marks_of(const fact_t *f)
 {
     unsigned marks = 0;
@@ -152,6 +157,9 @@ static unsigned marks_of(const fact_t *f)
         return marks;
     if (f->cells[CALL_CUSTOMER_NUMBER].version || f->cells[CALL_STARTED_AT].version || f->cells[CALL_CALL_SID].version)
         marks |= MARK_TIE;
+    for (size_t i = 0; i < COUNT(OF_CUSTOMER); i++)
+        if (f->cells[OF_CUSTOMER[i]].version)
+            marks |= MARK_CUSTOMER;
     if (f->cells[CALL_TRANSCRIPT_SOURCE].version >= version_of(RANK_EVENT, LIVE_HEARD))
         marks |= f->cells[CALL_TOKENS].version ? MARK_SOURCE : MARK_SOURCE | MARK_TOKENS;
     return marks;
@@ -164,6 +172,8 @@ static void take_fact(batch_t *b, table_t *t, const char *provider, fact_t *f)
     if (!str_is_empty(f->provider))
         provider = arena_dup(b->arena, f->provider).base;
     put_fact(b, t, provider, f);
+    if (f->kind == FACT_ALIAS)
+        return;
     call = call_of(b, t, provider, f->call_id);
     call->marks |= marks_of(f);
     if (batch_session(call).base)

@@ -15,10 +15,11 @@
 
 /* What a call's new facts call for beside its own row. */
 typedef enum {
-    MARK_TIE = 1,     /* what ties it to leads is told: its number, start or Call SID */
-    MARK_SOURCE = 2,  /* messages of a better source came in: others may be superseded now */
-    MARK_TOKENS = 4,  /* the sum of its messages' tokens is to be made anew */
-    MARK_SESSION = 8, /* its session is named: a row that waits under that name is this call's */
+    MARK_TIE = 1,       /* what ties it to leads is told: its number, start or Call SID */
+    MARK_SOURCE = 2,    /* messages of a better source came in: others may be superseded now */
+    MARK_TOKENS = 4,    /* the sum of its messages' tokens is to be made anew */
+    MARK_SESSION = 8,   /* its session is named: a row that waits under that name is this call's */
+    MARK_CUSTOMER = 16, /* its agent, or something of its customer, is told */
 } call_mark_t;
 
 typedef struct row {

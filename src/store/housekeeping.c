@@ -136,6 +136,18 @@ static void leads(housekeeping_t *h, pg_t *pg)
         h->all_leads_seen = true;
 }
 
+/* ---- customers ---- */
+
+static void customers(pg_t *pg)
+{
+    err_t err;
+    PGresult *r = pg_query(pg, "SELECT public.hookline_sweep_customers()", NULL, &err);
+
+    if (!r)
+        LOG(LOG_WARN, "customers not swept", log_cstr("reason", err.detail));
+    PQclear(r);
+}
+
 /* ---- the dial plan ---- */
 
 void housekeeping_read_dialplan(housekeeping_t *h, pg_t *pg)
@@ -163,6 +175,7 @@ void housekeeping_run(housekeeping_t *h, pg_t *pg)
     if (now_us >= h->leads_us) {
         h->leads_us = now_us + LEADS_US;
         leads(h, pg);
+        customers(pg);
     }
     if (now_us >= h->dialplan_us)
         housekeeping_read_dialplan(h, pg);

@@ -1,5 +1,6 @@
 /* housekeeping.h – what a hookline does for its database beside writing batches: partitions of the months to come, a
- * sample of the tables' sizes, the numbers of leads that others have saved, and the dial plan.
+ * sample of the tables' sizes, the numbers of leads that others have saved, customers of businesses that others have
+ * added, and the dial plan.
  *
  * Every hookline does it; each step is safe beside another's. For the thread that owns the connection. */
 #ifndef HOOKLINE_STORE_HOUSEKEEPING_H

@@ -208,6 +208,20 @@ void facts_write_settle(buf_t *out)
     buf_printf(out, "SELECT public.hookline_settle_sessions($1::text[], $2::text[])");
 }
 
+/* Popular agents are in every batch: a row that is there is not touched, and so locks nobody out. */
+void facts_write_aliases(buf_t *out)
+{
+    buf_printf(out, "INSERT INTO public.agent_aliases (provider, agent_id, same_as) SELECT u.*"
+                    " FROM unnest($1::text[], $2::text[], $3::text[]) AS u (provider, agent_id, same_as)"
+                    " WHERE NOT EXISTS (SELECT FROM public.agent_aliases o WHERE o.provider = u.provider"
+                    " AND o.agent_id = u.agent_id AND o.same_as = u.same_as) ON CONFLICT DO NOTHING");
+}
+
+void facts_write_customers(buf_t *out)
+{
+    buf_printf(out, "SELECT public.hookline_take_customers($1::text[], $2::text[])");
+}
+
 static void write_child(buf_t *out, fact_kind_t kind, const char *key, const char *order, const char *extra,
                         const char *extra_value)
 {
@@ -339,6 +353,11 @@ void facts_params(const batch_t *b, fact_kind_t kind, params_t *out)
     for (size_t i = 0; i < n; i++)
         for (size_t c = 0; c < t->count; c++)
             params_add_int(out, rows[i].fact->cells[c].version);
+}
+
+void facts_alias_params(const batch_t *b, params_t *out)
+{
+    key_params(b->rows[FACT_ALIAS], b->n_rows[FACT_ALIAS], true, out);
 }
 
 str_t facts_call_id(const row_t *call)

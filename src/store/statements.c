@@ -40,6 +40,11 @@ static void sessions_params(const batch_t *b, params_t *out)
     facts_marked_params(b, MARK_SESSION, batch_session, out);
 }
 
+static void customers_params(const batch_t *b, params_t *out)
+{
+    facts_marked_params(b, MARK_CUSTOMER, facts_call_id, out);
+}
+
 static const struct {
     const char *name;
     void (*write)(buf_t *out);
@@ -56,6 +61,8 @@ static const struct {
     [STATEMENT_SUPERSEDE] = {"hookline_supersede", facts_write_supersede, supersede_params},
     [STATEMENT_TOKENS] = {"hookline_tokens", facts_write_tokens, tokens_params},
     [STATEMENT_SETTLE] = {"hookline_settle", facts_write_settle, sessions_params},
+    [STATEMENT_ALIASES] = {"hookline_aliases", facts_write_aliases, facts_alias_params},
+    [STATEMENT_CUSTOMERS] = {"hookline_customers", facts_write_customers, customers_params},
 };
 
 static char *texts[STATEMENT_COUNT];
@@ -107,6 +114,10 @@ bool statement_is_needed(statement_t s, const batch_t *b)
     case STATEMENT_SESSIONS:
     case STATEMENT_SETTLE:
         return (b->marks & MARK_SESSION) != 0;
+    case STATEMENT_ALIASES:
+        return b->n_rows[FACT_ALIAS] > 0;
+    case STATEMENT_CUSTOMERS:
+        return (b->marks & MARK_CUSTOMER) != 0;
     case STATEMENT_COUNT:
         break;
     }

@@ -18,6 +18,8 @@ typedef enum {
     STATEMENT_SUPERSEDE,    /* which messages are shown */
     STATEMENT_TOKENS,       /* voice_calls.total_tokens_used, where nobody reported it */
     STATEMENT_SETTLE,       /* rows that waited for their call under its session's name become that call's */
+    STATEMENT_ALIASES,      /* agent_aliases */
+    STATEMENT_CUSTOMERS,    /* customers, and the business of a call */
     STATEMENT_COUNT
 } statement_t;
 

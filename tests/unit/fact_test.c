@@ -68,6 +68,8 @@ static fact_t *empty(fact_kind_t kind)
         return fact_participant(&list, STR("call"), STR("key"));
     case FACT_MESSAGE:
         return fact_message(&list, STR("call"), STR("key"));
+    case FACT_ALIAS:
+        return fact_alias(&list, STR("agent"), STR("key"));
     default:
         return fact_call(&list, STR("call"));
     }

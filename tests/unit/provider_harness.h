@@ -179,6 +179,7 @@ static inline void merge_into(facts_t *rows, const facts_t *facts)
         if (!row)
             row = f->kind == FACT_CALL          ? fact_call(rows, f->call_id)
                   : f->kind == FACT_PARTICIPANT ? fact_participant(rows, f->call_id, f->key)
+                  : f->kind == FACT_ALIAS       ? fact_alias(rows, f->call_id, f->key)
                                                 : fact_message(rows, f->call_id, f->key);
         fact_merge(row, f);
     }

@@ -7,6 +7,8 @@ const PROCESSED = 'when Teli worked on the call; has no time zone and is not whe
 
 /** Of an object: nothing while it is empty. */
 const filled = (object) => (Object.keys(object).length > 0 ? object : null);
+const given = (text) => (/^(N\/A)?$/i.test(text) ? null : text);
+const fullName = (_, body, fields) => [fields.first_name, fields.last_name].filter(given).join(' ');
 const connected = (value, {call}) => call.call_status !== 'error' && !/dial_|voicemail/.test(call.disconnection_reason);
 
 const CALL = [
@@ -29,6 +31,8 @@ const CALL = [
         (id, {call}) => (call.voice_agent_id ? null : id),
         "where there is no voice_agent_id; beside one it is Teli's own id of the agent",
     ],
+    ['call.agent_id', 'agent_aliases.agent_id', (id, {call}) => (call.voice_agent_id ? id : null), 'beside a voice_agent_id'],
+    ['call.voice_agent_id', 'agent_aliases.same_as', (id, {call}) => (call.agent_id ? id : null), 'beside an agent_id'],
     ['call.agent_name', 'voice_calls.agent_name'],
     ['call.start_timestamp', 'voice_calls.started_at', 'time'],
     [
@@ -71,6 +75,9 @@ const OVER = [
     ],
     ['call.transcript_object', 'payload', 'a list without a line says nothing'],
     ['call.extracted_fields', 'voice_calls.extracted_fields', filled],
+    ['call.extracted_fields.first_name', 'voice_calls.customer_name', fullName, 'the first of the two names'],
+    ['call.extracted_fields.last_name', 'voice_calls.customer_name', fullName, 'the second'],
+    ['call.extracted_fields.email', 'voice_calls.customer_email', given],
     ['call.extraction_config.**', 'payload', CONFIGURATION],
     ['call.user_sentiment', 'voice_calls.sentiment', undefined, "call_analysis's, where it has one"],
     ['call.call_successful', 'payload', 'call_analysis has it once the call is analysed'],
@@ -96,6 +103,36 @@ const OVER = [
 ];
 
 const EVENT = [['event', 'call_events.event_type']];
+
+/** Of an object that is a call itself. */
+const DETAIL = OVER.map(([field, target, how, note]) => [
+    field.replace(/^call\./, ''),
+    target,
+    typeof how === 'function' ? (value, body, parent) => how(value, {call: body}, parent) : how,
+    note,
+]);
+
+/** A row of a list, or of an export, does not say how its call ended. */
+const SILENT = DETAIL.filter(([, target]) => target !== 'voice_calls.connected_at');
+
+const EXPORT = [
+    ['start_time', 'voice_calls.started_at', 'time'],
+    ['end_time', 'voice_calls.ended_at', 'time'],
+    ['duration_seconds', 'voice_calls.duration_seconds', 'number'],
+    ['campaign_id', 'payload', 'of the campaign that placed the call'],
+    ['contact_id', 'payload', 'of the campaign that placed the call'],
+    ['in_voicemail', 'voice_calls.status', (is) => (is ? 'failed' : 'completed'), 'until a detail says how the call ended'],
+];
+
+const NOTATION = [
+    ...['voice_agent_id', 'agent_id', 'unique_id', 'id'].map((field) => [
+        field,
+        'agent_aliases.agent_id',
+        (id, agent) => (agent.voice_agent_id ? id : null),
+        'of a voice agent',
+    ]),
+    ['voice_agent_id', 'agent_aliases.same_as'],
+];
 
 export default {
     provider: 'teli',
@@ -156,6 +193,35 @@ export default {
                 ['status', 'payload', "the model's words, not what happened"],
                 ...CALL,
             ],
+        },
+        {
+            name: "a call, as the API's detail has it",
+            route: 'api-call',
+            fixtures: [
+                'api-call.detail.inbound.json',
+                'api-call.detail.outbound-voicemail.json',
+                'api-call.detail.not-analyzed-yet.json',
+                'api-call.detail.web-call.json',
+            ],
+            fields: DETAIL,
+        },
+        {
+            name: "a call, as the API's list has it",
+            route: 'api-call',
+            fixtures: ['api-call.row.ended.json', 'api-call.row.error.json'],
+            fields: SILENT,
+        },
+        {
+            name: "a call, as the API's export has it",
+            route: 'api-call',
+            fixtures: ['api-call.export.inbound.json', 'api-call.export.outbound.json'],
+            fields: [...EXPORT, ...SILENT],
+        },
+        {
+            name: 'an agent, as the API has it',
+            route: 'api-agent',
+            fixtures: ['api-agent.voice.json', 'api-agent.sms.json'],
+            fields: [...NOTATION, ['**', 'payload', CONFIGURATION]],
         },
         {
             name: 'what names no call',

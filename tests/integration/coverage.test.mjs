@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import {existsSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {after, before, describe, test} from 'node:test';
+import {isApiRoute, takeObjects} from './lib/api.mjs';
 import {checkClaim, claimFields, linesFor, toMarkdown} from './lib/coverage.mjs';
 import {createDatabase} from './lib/database.mjs';
 import {listFixtures, MORE_SECRETS, providersWithFixtures, readFixture, signFixture} from './lib/fixtures.mjs';
@@ -15,7 +16,7 @@ import {send} from './lib/send.mjs';
 import {inTurn} from './lib/wait.mjs';
 
 const PAGE = join(ROOT, 'webhooks/COVERAGE.md');
-const STORED = ['call_events', 'voice_calls', 'voice_messages', 'call_participants'];
+const STORED = ['call_events', 'voice_calls', 'voice_messages', 'call_participants', 'agent_aliases'];
 
 const tables = new Map();
 for (const provider of providersWithFixtures()) {
@@ -45,12 +46,18 @@ async function store(provider, {route = 'events', answer = 2}, fixture) {
     await database.rows('DELETE FROM event_keys');
     await database.rows('DELETE FROM call_events');
     await database.rows('DELETE FROM voice_calls');
-    const reply = await send(hookline.url, await signFixture(provider, route, fixture));
-    assert.ok(String(reply.status).startsWith(answer), `${fixture.name}: ${reply.status} ${reply.body}`);
+    await database.rows('DELETE FROM agent_aliases');
+    if (isApiRoute(route)) await takeObjects(database, [{provider, route, payload: fixture.body}]);
+    else await post(provider, route, answer, fixture);
     const stored = {};
     for (const table of STORED)
         stored[table] = (await database.rows(`SELECT to_jsonb(t) AS row FROM ${table} t`)).map(({row}) => row);
     return stored;
+}
+
+async function post(provider, route, answer, fixture) {
+    const reply = await send(hookline.url, await signFixture(provider, route, fixture));
+    assert.ok(String(reply.status).startsWith(answer), `${fixture.name}: ${reply.status} ${reply.body}`);
 }
 
 /** What is wrong with this fixture's rows; adds to `tested` each row of the table that it could tell of. */

@@ -70,6 +70,20 @@ static str_t outcome_of(str_t reason)
     return STR_NONE;
 }
 
+static bool is_voicemail(const cJSON *call)
+{
+    bool is_one;
+
+    return (json_bool(call, "call_analysis.in_voicemail", &is_one) || json_bool(call, "in_voicemail", &is_one)) &&
+           is_one;
+}
+
+/* A row of a list or an export does not say how its call ended, nor whether it was ever connected. */
+static bool is_silent(const call_t *c)
+{
+    return c->rank == RANK_REPORT && !json_at(c->node, "disconnection_reason");
+}
+
 /* start_timestamp is when the call was connected, and stands in one that never was, too. */
 static void progress(const call_t *c, call_phase_t phase, bool failed)
 {
@@ -77,6 +91,11 @@ static void progress(const call_t *c, call_phase_t phase, bool failed)
     str_t outcome = failed ? STR("failed") : outcome_of(reason);
 
     fact_phase(c->fact, phase);
+    if (phase == PHASE_ENDED && !failed && is_silent(c)) {
+        outcome = is_voicemail(c->node) ? STR("failed") : STR("completed");
+        fact_ended(c->fact, version_of(RANK_INFERRED, 0), outcome, STR_NONE);
+        return;
+    }
     if (phase == PHASE_ENDED)
         fact_ended(c->fact, c->version, outcome, reason);
     if (phase == PHASE_PENDING || str_eq(outcome, STR("failed")))
@@ -175,10 +194,7 @@ static void texts(const call_t *c)
 
 static void voicemail(const call_t *c)
 {
-    bool is_one;
-
-    if ((json_bool(c->node, "call_analysis.in_voicemail", &is_one) || json_bool(c->node, "in_voicemail", &is_one)) &&
-        is_one)
+    if (is_voicemail(c->node))
         fact_text(c->fact, CALL_ANSWERED_BY, c->version, STR("voicemail"));
 }
 
@@ -215,6 +231,38 @@ static void parties(const call_t *c)
         return;
     fact_text(c->fact, CALL_DIRECTION, c->version, direction);
     fact_text(c->fact, CALL_CUSTOMER_NUMBER, c->version, phone_e164(d->arena, inbound ? d->from_number : d->to_number));
+}
+
+/* What a model drew from a call is text, whatever it is; nothing is "", or "N/A". */
+static str_t extracted(const call_t *c, const char *path)
+{
+    str_t text = str_trim(json_str(c->node, path));
+
+    return str_eq_nocase(text, STR("N/A")) ? STR_NONE : text;
+}
+
+static void customer(const call_t *c)
+{
+    str_t first = extracted(c, "extracted_fields.first_name"), last = extracted(c, "extracted_fields.last_name");
+    const str_t parts[] = {first, str_from(str_is_empty(first) || str_is_empty(last) ? "" : " "), last};
+
+    fact_text(c->fact, CALL_CUSTOMER_NAME, c->version, arena_concat(c->d->arena, parts, COUNT(parts)));
+    fact_text(c->fact, CALL_CUSTOMER_EMAIL, c->version, extracted(c, "extracted_fields.email"));
+}
+
+/* ---- its agent ---- */
+
+void teli_agent_facts(delivery_t *d, const cJSON *node, size_t notations)
+{
+    static const char *const IDS[TELI_AGENT_NOTATIONS] = {"voice_agent_id", "agent_id", "unique_id", "id"};
+    str_t voice = json_str(node, IDS[0]);
+
+    for (size_t i = 0; i < notations && !str_is_empty(voice); i++) {
+        str_t id = json_str(node, IDS[i]);
+
+        if (!str_is_empty(id))
+            fact_alias(&d->facts, id, voice);
+    }
 }
 
 /* ---- what was said ---- */
@@ -257,12 +305,15 @@ fact_t *teli_call_facts(delivery_t *d, const cJSON *node, rank_t rank, str_t sou
     c.version = version_of(rank, stage_us(node));
     c.started_us = time_at(node, "start_timestamp", "start_time");
     d->call_sid = json_str(node, "telephony_identifier.twilio_call_sid");
+    if (!str_is_empty(json_str(node, "agent_id"))) /* one alone is no other notation of anything */
+        teli_agent_facts(d, node, TELI_CALL_NOTATIONS);
     status(&c);
     parties(&c);
     times(&c);
     texts(&c);
     voicemail(&c);
     costs(&c);
+    customer(&c);
     transcript_facts(&said, d, c.fact);
     return c.fact;
 }

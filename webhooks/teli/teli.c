@@ -12,6 +12,8 @@
 
 #include "path_secret.h"
 
+#include <string.h>
+
 #define SECRET "TELI_WEBHOOK_SECRET"
 
 static const setting_t SETTINGS[] = {
@@ -20,12 +22,28 @@ static const setting_t SETTINGS[] = {
      .secret = true,
      .reloads = true,
      .help = "Secrets, any of which ends the address that Teli's custom tools are given"},
+    {.name = "TELI_API_KEY", .type = SETTING_TEXT, .secret = true, .reloads = true, .help = "Key of Teli's API"},
+    {.name = "TELI_ORGANIZATION_ID",
+     .type = SETTING_LIST,
+     .reloads = true,
+     .help = "Ids of the organisations whose calls are fetched"},
+    {.name = "TELI_API_URL", .type = SETTING_TEXT, .fallback = TELI_API_URL, .reloads = true, .help = "Teli's API"},
+    {.name = "TELI_API_GAP",
+     .type = SETTING_SECONDS,
+     .fallback = TELI_API_GAP,
+     .reloads = true,
+     .help = "Least time between two requests to Teli's API",
+     .most = 60},
 };
 
-static const hook_route_t ROUTES[] = {{"events", "/webhooks/teli", BODY_JSON, ROUTE_SECRET}};
+static const hook_route_t ROUTES[] = {
+    {"events", "/webhooks/teli", BODY_JSON, ROUTE_SECRET},
+    {TELI_API_CALL, NULL, 0, 0},
+    {TELI_API_AGENT, NULL, 0, 0},
+};
 
-/* Of a web call: its holder can join it. */
-static const char *const REDACT[] = {"access_token", NULL};
+/* Of a web call: its holder can join it. Of an agent's custom tool: what it proves itself by, to us among others. */
+static const char *const REDACT[] = {"access_token", "tools.headers.*", NULL};
 
 static void *keys_new(const setting_source_t *from, err_t *err)
 {
@@ -84,7 +102,57 @@ static void tool_call(delivery_t *d)
     fact_phase(fact_call(&d->facts, d->call_id), PHASE_ACTIVE);
 }
 
-static bool normalise(delivery_t *d, err_t *err)
+/* ---- what the API answers ---- */
+
+bool teli_is_volatile(str_t key)
+{
+    return is_link(key) || str_eq(key, STR("updated_at")) || str_eq(key, STR("modified_at")) ||
+           str_eq(key, STR("last_modification_timestamp"));
+}
+
+static void object_key(delivery_t *d, const char *kind, str_t id)
+{
+    const str_t parts[] = {str_from(kind), STR(":"), id, STR(":api:"), json_hash(d->arena, d->root, teli_is_volatile)};
+
+    d->event_type = str_from(kind);
+    d->event_key = arena_concat(d->arena, parts, COUNT(parts));
+}
+
+/* A row of a list or of an export, or a detail. */
+static bool api_call(delivery_t *d, err_t *err)
+{
+    d->call_id = json_str(d->root, "call_id");
+    if (str_is_empty(d->call_id))
+        return err_set(err, ERR_UNKNOWN_SHAPE, "expected the id of a call at call_id");
+    object_key(d, "call", d->call_id);
+    fact_bool(teli_call_facts(d, d->root, RANK_REPORT, STR("report")), CALL_CONFIRMED, RANK_REPORT, true);
+    return true;
+}
+
+str_t teli_agent_id(const cJSON *agent)
+{
+    static const char *const IDS[] = {"agent_id", "unique_id", "id"};
+    str_t id = STR_NONE;
+
+    for (size_t i = 0; i < COUNT(IDS) && str_is_empty(id); i++)
+        id = json_str(agent, IDS[i]);
+    return id;
+}
+
+static bool api_agent(delivery_t *d, err_t *err)
+{
+    str_t id = teli_agent_id(d->root);
+
+    if (str_is_empty(id))
+        return err_set(err, ERR_UNKNOWN_SHAPE, "expected the id of an agent at agent_id, unique_id or id");
+    object_key(d, "agent", id);
+    teli_agent_facts(d, d->root, TELI_AGENT_NOTATIONS);
+    return true;
+}
+
+/* ---- what is sent ---- */
+
+static bool event(delivery_t *d, err_t *err)
 {
     const cJSON *call = json_at(d->root, "call");
 
@@ -98,6 +166,15 @@ static bool normalise(delivery_t *d, err_t *err)
         event_key(d, call ? call : d->root);
     fact_bool(teli_call_facts(d, call, RANK_EVENT, STR("report")), CALL_CONFIRMED, RANK_EVENT, false);
     return true;
+}
+
+static bool normalise(delivery_t *d, err_t *err)
+{
+    if (strcmp(d->route, TELI_API_CALL) == 0)
+        return api_call(d, err);
+    if (strcmp(d->route, TELI_API_AGENT) == 0)
+        return api_agent(d, err);
+    return event(d, err);
 }
 
 const provider_t provider_teli = {
@@ -117,4 +194,5 @@ const provider_t provider_teli = {
     .path_secret = path_secret_newest,
     .samples = TELI_SAMPLES,
     .n_samples = TELI_SAMPLE_COUNT,
+    .remote = &TELI_REMOTE,
 };

@@ -125,7 +125,7 @@ BEGIN
     END LOOP;
     FOREACH name IN ARRAY ARRAY['leads', 'lead_calls', 'businesses', 'business_agents', 'agent_aliases', 'customers', 'agents', 'phone_numbers',
                                 'outbound_calls', 'call_events', 'reconcile_state', 'reconcile_runs', 'reconcile_changes',
-                                'storage_samples'] LOOP
+                                'reconcile_windows', 'reconcile_steps', 'reconcile_marks', 'storage_samples'] LOOP
         EXECUTE format('CREATE POLICY hookline_admin ON public.%I USING (%s)', name, is_admin);
     END LOOP;
 END
@@ -241,6 +241,9 @@ BEGIN
             ('reconcile_state',          look,         every,       every),
             ('reconcile_runs',           look,         every,       every),
             ('reconcile_changes',        look,         every,       every),
+            ('reconcile_windows',        look,         every,       every),
+            ('reconcile_steps',          look,         every,       every),
+            ('reconcile_marks',          look,         every,       every),
             ('storage_samples',          look,         every,       every),
             ('event_keys',               shut,         shut,        every),
             ('hookline_migrations',      shut,         shut,        look),

@@ -70,6 +70,11 @@
       "From a call's begin to its agent being there")                                                                  \
     X(METRIC_BRIDGE_ANSWER_SECONDS, "hookline_bridge_answer_seconds", HISTOGRAM,                                       \
       "From a caller's last word to the agent's first sound")                                                          \
+    X(METRIC_RECONCILE_RUNS, "hookline_reconcile_runs_total", COUNTER, "Reconcile runs, by provider and result")       \
+    X(METRIC_RECONCILE_CALLS, "hookline_reconcile_calls_total", COUNTER,                                               \
+      "Calls that runs looked at, by provider and what became of them")                                                \
+    X(METRIC_RECONCILE_REQUESTS, "hookline_reconcile_requests_total", COUNTER,                                         \
+      "Requests to providers' APIs, by provider and status (0: no answer)")                                            \
     X(METRIC_LOG_DROPPED, "hookline_log_lines_dropped_total", COUNTER, "Log lines that did not fit the buffer")
 
 #define METRIC_ENUM(id, name, kind, help) id,

@@ -1,0 +1,386 @@
+/* answer.c – of a run: what an answer means for the step that asked, and what comes of it. */
+#include "reconcile/run_inside.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "reconcile/find.h"
+#include "store/batch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *name_of(const step_t *s)
+{
+    return s->window ? s->window->resource : "a call without an end";
+}
+
+/* ---- a step's end ---- */
+
+static void close_window(run_t *r, window_t *w)
+{
+    err_t err = {.code = ERR_NONE};
+
+    if (!w || --w->open > 0)
+        return;
+    r->windows_done++;
+    r->failed = r->failed || w->error[0];
+    if (!r->over && !ledger_window_end(r->o->ledger, w, &err))
+        run_end_early(r, "a window could not be ended", &err);
+}
+
+static void blame(run_t *r, const step_t *s, const char *why)
+{
+    report_error(r->report, "%s, %s%s" STR_FMT ": %s", name_of(s), s->at.what, s->at.id.base ? " " : "",
+                 STR_ARG(s->at.id), why);
+    LOG(LOG_WARN, "reconcile step failed", log_cstr("provider", r->o->provider->name), log_cstr("resource", name_of(s)),
+        log_cstr("step", s->at.what), log_str("id", s->at.id), log_cstr("reason", why));
+    if (s->window && !s->window->error[0])
+        (void)snprintf(s->window->error, sizeof(s->window->error), "%.190s", why);
+}
+
+void run_fail_step(run_t *r, step_t *s, const char *why)
+{
+    err_t err = {.code = ERR_NONE};
+
+    blame(r, s, why);
+    if (!ledger_step_failed(r->o->ledger, s, why, &err))
+        run_end_early(r, "the database cannot be reached", &err);
+    close_window(r, s->window);
+    step_free(s);
+}
+
+static void try_later(run_t *r, step_t *s, int64_t at_us)
+{
+    s->not_before_us = at_us;
+    queue_push_later(&r->queue, s);
+}
+
+/* ---- what was found ---- */
+
+typedef struct haul {
+    delivery_t **list;
+    size_t count;
+    uint8_t hash[16]; /* of all payloads */
+} haul_t;
+
+/* One that came already in this run is not written again. */
+static bool is_fresh(run_t *r, delivery_t *d)
+{
+    if (d->unstored)
+        return false;
+    batch_hash_key(d);
+    if (seen_add(&r->report->events, d->key_hash))
+        return true;
+    r->report->duplicate++;
+    return false;
+}
+
+static void note_dead(run_t *r, const delivery_t *d)
+{
+    r->report->dead++;
+    report_error(r->report, "%s " STR_FMT ": " STR_FMT " (kept as a dead letter)", d->route, STR_ARG(d->event_key),
+                 STR_ARG(d->error));
+}
+
+static void add_delivery(run_t *r, haul_t *h, delivery_t *d)
+{
+    r->report->fetched++;
+    if (!is_fresh(r, d)) {
+        delivery_free(d);
+        return;
+    }
+    if (d->error.base)
+        note_dead(r, d);
+    h->list[h->count++] = d;
+}
+
+static haul_t take_finds(run_t *r, const remote_page_t *page)
+{
+    haul_t h = {.count = 0};
+    size_t n = 0;
+    str_t *payloads;
+
+    for (const remote_find_t *f = page->finds; f; f = f->next)
+        n++;
+    h.list = mem_alloc((n + 1) * sizeof(*h.list));
+    payloads = arena_alloc(page->arena, (n + 1) * sizeof(*payloads));
+    n = 0;
+    for (const remote_find_t *f = page->finds; f; f = f->next) {
+        payloads[n++] = f->payload;
+        add_delivery(r, &h, find_understand(r->o->provider, f));
+    }
+    if (n)
+        seen_hash(payloads, n, h.hash);
+    return h;
+}
+
+static void drop_haul(haul_t *h)
+{
+    for (size_t i = 0; i < h->count; i++)
+        delivery_free(h->list[i]);
+    free(h->list);
+}
+
+/* ---- what follows ---- */
+
+typedef struct followers {
+    step_t **list;
+    bool *known;
+    size_t count;
+} followers_t;
+
+static bool is_nothing(const uint8_t hash[16])
+{
+    static const uint8_t NOTHING[16];
+
+    return memcmp(hash, NOTHING, sizeof(NOTHING)) == 0;
+}
+
+/* A list that leads back to where it was, or says the same page after page, would never end. Another step about one
+ * object is only one too many. */
+static bool is_new(run_t *r, const step_t *parent, step_t *s, const uint8_t page_hash[16])
+{
+    uint8_t hash[16];
+
+    memcpy(s->before, page_hash, sizeof(s->before));
+    step_hash(s, hash);
+    if (s->at.cursor.base && !is_nothing(page_hash) && memcmp(parent->before, page_hash, sizeof(s->before)) == 0) {
+        blame(r, parent, "the list repeats itself: the same page came twice in a row");
+        return false;
+    }
+    if (seen_add(&r->steps, hash))
+        return true;
+    if (s->at.cursor.base)
+        blame(r, parent, "the list leads back to a page that was read already");
+    return false;
+}
+
+static followers_t take_follows(run_t *r, const step_t *parent, const remote_page_t *page, const uint8_t page_hash[16])
+{
+    followers_t out = {.count = 0};
+    size_t n = 0;
+
+    for (const remote_follow_t *f = page->follows; f; f = f->next)
+        n++;
+    out.list = mem_alloc((n + 1) * sizeof(*out.list));
+    for (const remote_follow_t *f = page->follows; f; f = f->next) {
+        step_t *s = step_new(&f->step, f->change_mark, parent->window);
+
+        if (is_new(r, parent, s, page_hash))
+            out.list[out.count++] = s;
+        else
+            step_free(s);
+    }
+    out.known = mem_zalloc((out.count + 1) * sizeof(*out.known));
+    return out;
+}
+
+static void enqueue(run_t *r, const step_t *parent, followers_t *f)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < f->count; i++) {
+        if (f->known[i])
+            step_free(f->list[i]);
+        else
+            f->list[n++] = f->list[i];
+    }
+    if (parent->window)
+        parent->window->open += n;
+    queue_push_all(&r->queue, f->list, n);
+    f->count = 0;
+}
+
+static void drop_followers(followers_t *f)
+{
+    for (size_t i = 0; i < f->count; i++)
+        step_free(f->list[i]);
+    free(f->list);
+    free(f->known);
+}
+
+/* ---- the page ---- */
+
+static void note_calls(run_t *r, const ledger_page_t *done)
+{
+    for (size_t i = 0; i < done->n_touched; i++)
+        report_call(r->report, done->touched[i].provider, done->touched[i].call_id, done->touched[i].became);
+}
+
+static bool commit(run_t *r, step_t *s, haul_t *h, followers_t *f, arena_t *a, err_t *err)
+{
+    ledger_page_t done = {
+        .step = s,
+        .deliveries = h->list,
+        .n_deliveries = h->count,
+        .follows = f->list,
+        .n_follows = f->count,
+        .known = f->known,
+        .report = r->report,
+        .arena = a,
+    };
+
+    if (!ledger_commit(r->o->ledger, &done, err))
+        return false;
+    note_calls(r, &done);
+    return true;
+}
+
+/* Takes the step. */
+static void keep_page(run_t *r, step_t *s, haul_t *h, const remote_page_t *page)
+{
+    followers_t follows = take_follows(r, s, page, h->hash);
+    err_t err = {.code = ERR_NONE};
+
+    if (commit(r, s, h, &follows, page->arena, &err)) {
+        enqueue(r, s, &follows);
+        close_window(r, s->window);
+        step_free(s);
+    } else {
+        if (err.code != ERR_CONTENT)
+            run_end_early(r, "a page could not be committed", &err);
+        run_fail_step(r, s, err.detail);
+    }
+    drop_followers(&follows);
+    drop_haul(h);
+}
+
+static void take_page(run_t *r, step_t *s, const remote_page_t *page)
+{
+    haul_t h = take_finds(r, page);
+
+    r->report->seen += page->seen;
+    for (const remote_skip_t *skip = page->skips; skip; skip = skip->next)
+        report_skip(r->report, skip->reason, skip->id);
+    keep_page(r, s, &h, page);
+}
+
+/* The provider knows no such thing. Of a call without an end that is what it has come to; of anything else, nothing. */
+static void take_gone(run_t *r, step_t *s, arena_t *a)
+{
+    haul_t h = {.list = mem_alloc(sizeof(*h.list))};
+    remote_page_t nothing;
+
+    remote_page_init(&nothing, a);
+    if (!s->window) {
+        h.list[h.count++] = find_infer_gone(r->o->provider, s->at.id);
+        batch_hash_key(h.list[0]);
+    } else {
+        report_skip(r->report, "gone", s->at.id);
+    }
+    keep_page(r, s, &h, &nothing);
+}
+
+static void read_answer(run_t *r, step_t *s, answer_t *a)
+{
+    remote_page_t page;
+    err_t err = {.code = ERR_NONE};
+    int64_t again_us;
+
+    remote_page_init(&page, a->arena);
+    if (!r->remote->read(r->o->access, &s->at, &a->response, &page, &err)) {
+        if (err.code == ERR_UNPARSABLE && !s->once &&
+            manners_again(&r->manners, s->tries, r->o->transport->now_us(r->o->transport->ctx), &again_us))
+            try_later(r, s, again_us);
+        else
+            run_fail_step(r, s, err.detail[0] ? err.detail : "the answer is not what was expected");
+    } else if (page.gone) {
+        take_gone(r, s, a->arena);
+    } else {
+        take_page(r, s, &page);
+    }
+}
+
+/* ---- the verdict ---- */
+
+static void count_request(const run_t *r, const answer_t *a)
+{
+    char labels[80];
+
+    (void)snprintf(labels, sizeof(labels), "provider=\"%s\",status=\"%d\"", r->o->provider->name,
+                   a->came ? a->response.status : 0);
+    metric_add(metrics_series(METRIC_RECONCILE_REQUESTS, labels), 1);
+    r->report->requests++;
+}
+
+/* What the operator is to look at: settings that hold a key for the API, and not a webhook's secret. */
+static void name_keys(const provider_t *p, buf_t *out)
+{
+    size_t said = 0;
+
+    for (size_t i = 0; i < p->n_settings; i++)
+        if (p->settings[i].secret && !strstr(p->settings[i].name, "WEBHOOK"))
+            buf_printf(out, "%s%s", said++ ? ", " : "", p->settings[i].name);
+    if (!said)
+        buf_add(out, STR("its key"));
+}
+
+static void end_refused(run_t *r, int status)
+{
+    buf_t keys = BUF_EMPTY;
+    err_t err = {.code = ERR_NONE};
+
+    name_keys(r->o->provider, &keys);
+    if (status == 402)
+        err_set(&err, ERR_CONFIG, "%s answers 402: the account has to be paid for", r->o->provider->title);
+    else
+        err_set(&err, ERR_CONFIG, "%s answers %d: check " STR_FMT "%s", r->o->provider->title, status,
+                STR_ARG(buf_str(&keys)), status == 403 ? ", and what that key may do" : "");
+    buf_clear(&keys);
+    run_end_early(r, "refused", &err);
+}
+
+static void describe(const answer_t *a, const step_t *s, char out[300])
+{
+    if (!a->came)
+        (void)snprintf(out, 300, "%.200s%s", a->err.detail,
+                       s->once && a->sent ? " (it may have been done, and is not asked for again)" : "");
+    else
+        (void)snprintf(out, 300, "the provider answers %d%s", a->response.status,
+                       s->tries > 1 ? ", again and again" : "");
+}
+
+void run_take_answer(run_t *r, step_t *s, answer_t *a)
+{
+    outcome_t outcome = {
+        .came = a->came,
+        .sent = a->sent,
+        .status = a->response.status,
+        .retry_after = a->came ? remote_field(&a->response, "retry-after") : STR_NONE,
+        .once = s->once,
+        .tries = ++s->tries,
+    };
+    int64_t now_us = r->o->transport->now_us(r->o->transport->ctx), again_us = 0;
+    verdict_t verdict = manners_judge(&r->manners, &outcome, now_us, clock_wall_us(), &again_us);
+    char why[300];
+
+    count_request(r, a);
+    if (verdict == VERDICT_GONE && s->window && !s->at.id.base)
+        verdict = VERDICT_STEP; /* a list is never gone */
+    if (!a->came && a->err.code == ERR_TOO_LARGE)
+        verdict = VERDICT_STEP;
+    switch (verdict) {
+    case VERDICT_READ:
+        read_answer(r, s, a);
+        break;
+    case VERDICT_GONE:
+        take_gone(r, s, a->arena);
+        break;
+    case VERDICT_AGAIN:
+        s->asked = false; /* of a request that must not be made twice: it is known that nothing came of it */
+        try_later(r, s, again_us);
+        break;
+    case VERDICT_RUN:
+        end_refused(r, a->response.status);
+        close_window(r, s->window);
+        step_free(s);
+        break;
+    case VERDICT_STEP:
+        describe(a, s, why);
+        run_fail_step(r, s, why);
+        break;
+    }
+    arena_free(a->arena);
+}

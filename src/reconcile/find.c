@@ -1,0 +1,55 @@
+#include "reconcile/find.h"
+
+#include "base/clock.h"
+#include "ingest/understand.h"
+
+#include <string.h>
+
+static delivery_t *begin(const provider_t *provider, const char *route, size_t bytes)
+{
+    delivery_t *d = delivery_new(4096 + 2 * (bytes < 65536 ? bytes : 65536));
+
+    d->provider = provider->name;
+    d->route = route;
+    d->way = WAY_RECONCILE;
+    d->received_us = clock_wall_us();
+    return d;
+}
+
+/* The routes' own literal: the delivery outlives the page. */
+static const char *route_of(const provider_t *provider, const char *name)
+{
+    for (size_t i = 0; i < provider->n_routes; i++)
+        if (strcmp(provider->routes[i].name, name) == 0)
+            return provider->routes[i].name;
+    return name;
+}
+
+delivery_t *find_understand(const provider_t *provider, const remote_find_t *found)
+{
+    delivery_t *d = begin(provider, route_of(provider, found->route), found->payload.len);
+
+    understand(d, provider, found->payload, NULL);
+    d->root = NULL;
+    d->bytes = arena_bytes(d->arena);
+    return d;
+}
+
+delivery_t *find_infer_gone(const provider_t *provider, str_t call_id)
+{
+    delivery_t *d = begin(provider, "inferred", call_id.len);
+    buf_t payload = BUF_EMPTY;
+
+    buf_add(&payload, STR("{\"reason\": \"" FIND_UNKNOWN "\", \"call_id\": "));
+    json_escape(&payload, call_id);
+    buf_addc(&payload, '}');
+    d->payload = arena_dup(d->arena, buf_str(&payload));
+    buf_clear(&payload);
+    d->call_id = arena_dup(d->arena, call_id);
+    d->event_key = arena_printf(d->arena, "inferred:" STR_FMT ":" FIND_UNKNOWN, STR_ARG(call_id));
+    d->event_type = STR("inferred");
+    d->status = STR("failed");
+    fact_ended(fact_call(&d->facts, d->call_id), version_of(RANK_INFERRED, 0), STR("failed"), STR(FIND_UNKNOWN));
+    d->bytes = arena_bytes(d->arena);
+    return d;
+}

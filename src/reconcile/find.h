@@ -1,0 +1,15 @@
+/* find.h – what was found, or concluded, becomes a delivery of way reconcile, as any other. Any thread. */
+#ifndef HOOKLINE_RECONCILE_FIND_H
+#define HOOKLINE_RECONCILE_FIND_H
+
+#include "event/delivery.h"
+#include "provider.h"
+
+delivery_t *find_understand(const provider_t *provider, const remote_find_t *found);
+
+/* Of a call that the provider does not know (any more), though nobody has heard its end: it failed, by inference, so
+ * that whatever anybody reports of it still wins. */
+#define FIND_UNKNOWN "unknown_to_provider"
+delivery_t *find_infer_gone(const provider_t *provider, str_t call_id);
+
+#endif

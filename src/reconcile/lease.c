@@ -1,0 +1,186 @@
+/* lease.c – of the ledger: one run of a provider at a time, whoever starts it, and the row that tells of it. */
+#include "reconcile/ledger_inside.h"
+
+#include "base/clock.h"
+
+#define RENEW_US (10 * US_PER_S)
+
+static const str_t WHOLE = {"*", 1};
+
+/* Who has it, or when the last one was. */
+static lease_t why_not(ledger_t *l, err_t *err)
+{
+    lease_t lease = LEASE_FAILED;
+    PGresult *r;
+
+    ledger_params(l);
+    ledger_text(l, str_from(l->options.provider));
+    r = ledger_query(l,
+                     "SELECT leased_by, leased_until >= clock_timestamp() FROM public.reconcile_state"
+                     " WHERE provider = " ONE_TEXT(1) " AND resource = '*'",
+                     err);
+    if (r && PQntuples(r) == 1 && PQgetvalue(r, 0, 1)[0] == 't') {
+        lease = LEASE_HELD;
+        err_set(err, ERR_BUSY, "another run over %s is under way (%.80s)", l->options.provider, PQgetvalue(r, 0, 0));
+        err_hint(err, "wait until it has ended; one that was cut off is forgotten after half a minute");
+    } else if (r) {
+        lease = LEASE_NOT_DUE;
+    }
+    PQclear(r);
+    return lease;
+}
+
+static lease_t take_lease(ledger_t *l, int64_t every_us, err_t *err)
+{
+    PGresult *r;
+    bool ours;
+
+    ledger_params(l);
+    ledger_text(l, str_from(l->options.provider));
+    ledger_text(l, WHOLE);
+    if (!ledger_do(l,
+                   "INSERT INTO public.reconcile_state (provider, resource) VALUES (" ONE_TEXT(1) ", " ONE_TEXT(
+                       2) ") ON CONFLICT DO NOTHING",
+                   err))
+        return LEASE_FAILED;
+    ledger_params(l);
+    ledger_text(l, str_from(l->options.provider));
+    ledger_text(l, str_from(l->me));
+    ledger_int(l, every_us);
+    r = ledger_query(
+        l,
+        "UPDATE public.reconcile_state SET leased_by = " ONE_TEXT(
+            2) ", leased_until = clock_timestamp() + " LEDGER_LEASE
+               ", last_run_at = clock_timestamp(), updated_at = clock_timestamp() WHERE provider = " ONE_TEXT(
+                   1) " AND resource = '*' AND (leased_until IS NULL OR leased_until < clock_timestamp())"
+                      " AND (last_run_at IS NULL OR last_run_at <= clock_timestamp() - " ONE_INT(
+                          3) " * interval '1 microsecond') RETURNING provider",
+        err);
+    ours = r && PQntuples(r) == 1;
+    PQclear(r);
+    l->renewed_us = clock_mono_us();
+    return !r ? LEASE_FAILED : ours ? LEASE_TAKEN : why_not(l, err);
+}
+
+/* Whoever held the lease before and did not give it back has ended. */
+static bool bury_others(ledger_t *l, err_t *err)
+{
+    ledger_params(l);
+    ledger_text(l, str_from(l->options.provider));
+    return ledger_do(l,
+                     "UPDATE public.reconcile_runs SET status = 'failed', finished_at = now(),"
+                     " errors = errors || '[\"it was cut off: a later run goes on where it ended\"]'"
+                     " WHERE provider = " ONE_TEXT(1) " AND status = 'running'",
+                     err);
+}
+
+static bool add_run(ledger_t *l, const char *resource, int64_t since_us, int64_t until_us, err_t *err)
+{
+    PGresult *r;
+
+    ledger_params(l);
+    ledger_text(l, str_from(l->options.provider));
+    ledger_text(l, str_from(resource));
+    ledger_text(l, str_from(l->options.asked_by));
+    ledger_time(l, since_us);
+    ledger_time(l, until_us);
+    r = ledger_query(l,
+                     "WITH run AS (INSERT INTO public.reconcile_runs (provider, resource, asked_by, since, until)"
+                     " VALUES (" ONE_TEXT(1) ", " ONE_TEXT(2) ", " ONE_TEXT(3) ", " ONE_TIME(4) ", " ONE_TIME(
+                         5) ") RETURNING id), state AS (UPDATE public.reconcile_state SET last_run_id = run.id FROM run"
+                            " WHERE provider = " ONE_TEXT(1) " AND reconcile_state.resource = '*') SELECT id FROM run",
+                     err);
+    if (r)
+        l->run_id = ledger_int_at(r, 0, 0);
+    PQclear(r);
+    return r != NULL;
+}
+
+lease_t ledger_begin(ledger_t *l, int64_t every_us, const char *resource, int64_t since_us, int64_t until_us,
+                     err_t *err)
+{
+    lease_t lease;
+
+    if (l->options.dry)
+        return LEASE_TAKEN;
+    if (!ledger_connect(l, err))
+        return LEASE_FAILED;
+    lease = take_lease(l, every_us, err);
+    if (lease == LEASE_TAKEN && (!bury_others(l, err) || !add_run(l, resource, since_us, until_us, err)))
+        return LEASE_FAILED;
+    return lease;
+}
+
+static bool write_run(ledger_t *l, const char *status, const report_t *r, err_t *err)
+{
+    buf_t json = BUF_EMPTY;
+    uint64_t counts[] = {
+        r->requests, r->seen, r->fetched, r->calls[BECAME_NEW], r->calls[BECAME_UPDATED], r->calls[BECAME_UNCHANGED],
+        r->duplicate};
+    bool ok;
+
+    ledger_params(l);
+    ledger_int(l, l->run_id);
+    ledger_text(l, str_from(status));
+    report_print_skips(r, &json);
+    ledger_json(l, buf_str(&json));
+    json.len = 0;
+    report_print_ids(r, &json);
+    ledger_json(l, buf_str(&json));
+    json.len = 0;
+    report_print_errors(r, &json);
+    ledger_json(l, buf_str(&json));
+    for (size_t i = 0; i < COUNT(counts); i++)
+        ledger_int(l, (int64_t)counts[i]);
+    ok = ledger_do(
+        l,
+        "UPDATE public.reconcile_runs SET status = " ONE_TEXT(2) ", skipped = " ONE_JSON(3) ", skipped_ids = " ONE_JSON(4) ", errors = " ONE_JSON(5) ", requests = " ONE_INT(6) ", seen = " ONE_INT(7) ", fetched = " ONE_INT(
+            8) ", created = " ONE_INT(9) ", updated = " ONE_INT(10) ", unchanged = " ONE_INT(11) ", duplicate "
+                                                                                                 "= " ONE_INT(12) ", "
+                                                                                                                  "fini"
+                                                                                                                  "shed"
+                                                                                                                  "_at "
+                                                                                                                  "= "
+                                                                                                                  "CASE"
+                                                                                                                  " WHE"
+                                                                                                                  "N"
+                                                                                                                  " " ONE_TEXT(2) " <> 'running' THEN now() END WHERE id = " ONE_INT(1),
+        err);
+    buf_clear(&json);
+    return ok;
+}
+
+bool ledger_renew(ledger_t *l, const report_t *r, err_t *err)
+{
+    bool ok;
+
+    if (l->options.dry || clock_mono_us() < l->renewed_us + RENEW_US)
+        return true;
+    if (!ledger_open_transaction(l, err))
+        return false;
+    ok = ledger_hold(l, err) && write_run(l, "running", r, err);
+    return ledger_close_transaction(l, ok, err);
+}
+
+static bool give_back(ledger_t *l, err_t *err)
+{
+    ledger_params(l);
+    ledger_text(l, str_from(l->options.provider));
+    ledger_text(l, str_from(l->me));
+    return ledger_do(l,
+                     "UPDATE public.reconcile_state SET leased_by = NULL, leased_until = NULL,"
+                     " updated_at = clock_timestamp() WHERE provider = " ONE_TEXT(1) " AND leased_by = " ONE_TEXT(2),
+                     err);
+}
+
+bool ledger_end(ledger_t *l, const char *status, const report_t *r, err_t *err)
+{
+    bool ok;
+
+    if (l->options.dry)
+        return true;
+    if (!ledger_open_transaction(l, err))
+        return false;
+    ok = ledger_hold(l, err) && write_run(l, status, r, err) && give_back(l, err);
+    return ledger_close_transaction(l, ok, err);
+}

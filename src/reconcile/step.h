@@ -1,0 +1,35 @@
+/* step.h – a step that is to be made, and the window that it belongs to: the run's own copies. One thread. */
+#ifndef HOOKLINE_RECONCILE_STEP_H
+#define HOOKLINE_RECONCILE_STEP_H
+
+#include "remote.h"
+
+/* A row of reconcile_windows. */
+typedef struct window {
+    int64_t id;             /* there; 0: it is not kept (a dry run) */
+    const char *resource;   /* a literal of the provider's */
+    int64_t from_us, to_us; /* TIME_NONE both: what lives now */
+    int tries;              /* runs that have ended with an error in it */
+    bool refused;           /* the provider does not reach back so far */
+    size_t open;            /* steps of it that wait or are under way */
+    char error[200];        /* the first of this run; "": none */
+} window_t;
+
+typedef struct step {
+    struct step *next;
+    remote_step_t at;      /* its texts are the step's own */
+    str_t mark;            /* of at.id, once this is done; absent: none */
+    int64_t id;            /* in reconcile_steps; 0: it is not kept there */
+    window_t *window;      /* NULL: of a call that the reaper looks after */
+    bool asked;            /* a request that must not be made twice was made */
+    bool once;             /* such a request is under way */
+    int tries;             /* in this run */
+    int64_t not_before_us; /* mono clock */
+    uint8_t before[16];    /* hash of what the page before it held; all 0: it is the first */
+} step_t;
+
+step_t *step_new(const remote_step_t *at, str_t mark, window_t *window);
+void step_free(step_t *s); /* NULL is fine */
+void step_hash(const step_t *s, uint8_t out[16]);
+
+#endif

@@ -1,0 +1,574 @@
+/* windows.c – of the ledger: which spans of time are covered, and what is left of those that are not. */
+#include "reconcile/ledger_inside.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void name_resource(ledger_t *l, const char *resource)
+{
+    ledger_params(l);
+    ledger_text(l, str_from(l->options.provider));
+    ledger_text(l, str_from(resource));
+}
+
+bool ledger_watermark(ledger_t *l, const char *resource, int64_t *us, err_t *err)
+{
+    PGresult *r;
+
+    *us = TIME_NONE;
+    if (!ledger_connect(l, err))
+        return false;
+    name_resource(l, resource);
+    r = ledger_query(l,
+                     "SELECT " MICROSECONDS("watermark") " FROM public.reconcile_state WHERE provider = " ONE_TEXT(
+                         1) " AND resource = " ONE_TEXT(2),
+                     err);
+    if (r && PQntuples(r) == 1)
+        *us = ledger_int_at(r, 0, 0);
+    PQclear(r);
+    return r != NULL;
+}
+
+/* ---- what is left ---- */
+
+/* Rooms that lived then do not now: such a pass begins anew. */
+static bool forget(ledger_t *l, const ledger_wish_t *w, err_t *err)
+{
+    name_resource(l, w->resource);
+    ledger_time(l, w->since_us);
+    ledger_time(l, w->until_us);
+    ledger_time(l, w->least_us);
+    return ledger_do(
+        l,
+        "WITH old AS (UPDATE public.reconcile_windows SET state = 'refused', updated_at = now(),"
+        " error = 'the provider does not reach back so far any more' WHERE provider = " ONE_TEXT(
+            1) " AND resource = " ONE_TEXT(2) " AND state = 'failed' AND to_at < " ONE_TIME(5) ") DELETE FROM "
+                                                                                               "public.reconcile_"
+                                                                                               "windows WHERE provider "
+                                                                                               "= " ONE_TEXT(1) " AND "
+                                                                                                                "resour"
+                                                                                                                "ce "
+                                                                                                                "="
+                                                                                                                " " ONE_TEXT(2) " AND state IN ('pending', 'failed') AND (from_at IS NULL OR (from_at >= " ONE_TIME(3) " AND to_at <= " ONE_TIME(4) " AND to_at >= coalesce(" ONE_TIME(5) ", to_at)))",
+        err);
+}
+
+static bool read_windows(ledger_t *l, const ledger_wish_t *w, ledger_work_t *out, err_t *err)
+{
+    PGresult *r;
+
+    name_resource(l, w->resource);
+    ledger_int(l, w->all);
+    r = ledger_query(
+        l,
+        "SELECT id, " MICROSECONDS("from_at") ", " MICROSECONDS(
+            "to_at") ", tries"
+                     " FROM public.reconcile_windows WHERE provider = " ONE_TEXT(1) " AND resource = " ONE_TEXT(
+                         2) " AND (state = 'pending' OR (state = 'failed' AND (" ONE_INT(3) " = 1 OR updated_at < now()"
+                                                                                            " - least(interval '10 s' "
+                                                                                            "* power(2, least(tries, "
+                                                                                            "20)), interval '6 h'))))"
+                                                                                            " ORDER BY from_at, id",
+        err);
+    if (!r)
+        return false;
+    out->n_windows = (size_t)PQntuples(r);
+    out->windows = mem_alloc((out->n_windows + 1) * sizeof(*out->windows));
+    for (int i = 0; i < PQntuples(r); i++) {
+        out->windows[i] = mem_zalloc(sizeof(*out->windows[i]));
+        *out->windows[i] = (window_t){
+            .id = ledger_int_at(r, i, 0),
+            .resource = w->resource,
+            .from_us = ledger_int_at(r, i, 1),
+            .to_us = ledger_int_at(r, i, 2),
+            .tries = (int)ledger_int_at(r, i, 3),
+        };
+    }
+    PQclear(r);
+    return true;
+}
+
+static window_t *window_of(const ledger_work_t *w, int64_t id)
+{
+    for (size_t i = 0; i < w->n_windows; i++)
+        if (w->windows[i]->id == id)
+            return w->windows[i];
+    return NULL;
+}
+
+static step_t *read_step(const PGresult *r, int row, window_t *window)
+{
+    remote_step_t at = {
+        .what = PQgetvalue(r, row, 2),
+        .from_us = ledger_int_at(r, row, 3),
+        .to_us = ledger_int_at(r, row, 4),
+        .id = ledger_text_at(r, row, 5),
+        .cursor = ledger_text_at(r, row, 6),
+    };
+    step_t *s = step_new(&at, ledger_text_at(r, row, 7), window);
+
+    s->id = ledger_int_at(r, row, 0);
+    s->asked = PQgetvalue(r, row, 8)[0] == 't';
+    return s;
+}
+
+static bool read_steps(ledger_t *l, ledger_work_t *out, err_t *err)
+{
+    step_t **tail = &out->steps;
+    PGresult *r;
+
+    ledger_params(l);
+    params_begin_array(&l->params, PG_INT8, out->n_windows);
+    for (size_t i = 0; i < out->n_windows; i++)
+        params_add_int(&l->params, out->windows[i]->id);
+    r = ledger_query(l,
+                     "SELECT id, window_id, what, " MICROSECONDS("from_at") ", " MICROSECONDS(
+                         "to_at") ", object_id, cursor, mark, asked_at IS NOT NULL FROM public.reconcile_steps"
+                                  " WHERE window_id = ANY ($1::int8[]) ORDER BY id",
+                     err);
+    for (int i = 0; r && i < PQntuples(r); i++) {
+        window_t *w = window_of(out, ledger_int_at(r, i, 1));
+
+        *tail = read_step(r, i, w);
+        tail = &(*tail)->next;
+        w->open++;
+    }
+    PQclear(r);
+    return r != NULL;
+}
+
+bool ledger_left(ledger_t *l, const ledger_wish_t *wish, ledger_work_t *out, err_t *err)
+{
+    bool ok;
+
+    *out = (ledger_work_t){.windows = NULL};
+    if (!ledger_open_transaction(l, err))
+        return false;
+    ok = ledger_hold(l, err) && forget(l, wish, err) && read_windows(l, wish, out, err) &&
+         (!out->n_windows || read_steps(l, out, err));
+    return ledger_close_transaction(l, ok, err);
+}
+
+/* ---- what is planned ---- */
+
+bool ledger_add_steps(ledger_t *l, int64_t window_id, step_t *const *steps, size_t n, err_t *err)
+{
+    params_t *p = &l->params;
+    PGresult *r;
+
+    if (!n || l->options.dry)
+        return true;
+    ledger_params(l);
+    ledger_int(l, window_id);
+    params_begin_array(p, PG_TEXT, n);
+    for (size_t i = 0; i < n; i++)
+        params_add_text(p, str_from(steps[i]->at.what));
+    params_begin_array(p, PG_TIMESTAMPTZ, n);
+    for (size_t i = 0; i < n; i++)
+        params_add_time(p, steps[i]->at.from_us);
+    params_begin_array(p, PG_TIMESTAMPTZ, n);
+    for (size_t i = 0; i < n; i++)
+        params_add_time(p, steps[i]->at.to_us);
+    params_begin_array(p, PG_TEXT, n);
+    for (size_t i = 0; i < n; i++)
+        params_add_text(p, steps[i]->at.id);
+    params_begin_array(p, PG_TEXT, n);
+    for (size_t i = 0; i < n; i++)
+        params_add_text(p, steps[i]->at.cursor);
+    params_begin_array(p, PG_TEXT, n);
+    for (size_t i = 0; i < n; i++)
+        params_add_text(p, steps[i]->mark);
+    r = ledger_query(
+        l,
+        "INSERT INTO public.reconcile_steps (window_id, what, from_at, to_at, object_id, cursor, mark)"
+        " SELECT " ONE_INT(
+            1) ", what, from_at, to_at, object_id, cursor, mark"
+               " FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])"
+               " WITH ORDINALITY AS u (what, from_at, to_at, object_id, cursor, mark, n) ORDER BY n RETURNING id",
+        err);
+    for (size_t i = 0; r && i < n; i++)
+        steps[i]->id = ledger_int_at(r, (int)i, 0);
+    PQclear(r);
+    return r != NULL;
+}
+
+static bool add_window(ledger_t *l, window_t *w, err_t *err)
+{
+    PGresult *r;
+
+    name_resource(l, w->resource);
+    ledger_time(l, w->from_us);
+    ledger_time(l, w->to_us);
+    ledger_text(l, w->refused ? STR("refused") : STR("pending"));
+    ledger_text(l, w->refused ? STR("the provider does not reach back so far") : STR_NONE);
+    r = ledger_query(
+        l,
+        "INSERT INTO public.reconcile_windows (provider, resource, from_at, to_at, state, error) VALUES (" ONE_TEXT(
+            1) ", " ONE_TEXT(2) ", " ONE_TIME(3) ", " ONE_TIME(4) ", " ONE_TEXT(5) ", " ONE_TEXT(6) ") RETURNING id",
+        err);
+    if (r)
+        w->id = ledger_int_at(r, 0, 0);
+    PQclear(r);
+    return r != NULL;
+}
+
+static bool add_steps_of(ledger_t *l, const window_t *w, step_t **steps, size_t n_steps, err_t *err)
+{
+    step_t **its = mem_alloc((n_steps + 1) * sizeof(*its));
+    size_t n = 0;
+    bool ok;
+
+    for (size_t i = 0; i < n_steps; i++)
+        if (steps[i]->window == w)
+            its[n++] = steps[i];
+    ok = ledger_add_steps(l, w->id, its, n, err);
+    free(its);
+    return ok;
+}
+
+static bool set_watermark(ledger_t *l, const char *resource, int64_t us, err_t *err)
+{
+    if (us == TIME_NONE)
+        return true;
+    name_resource(l, resource);
+    ledger_time(l, us);
+    return ledger_do(l,
+                     "INSERT INTO public.reconcile_state (provider, resource, watermark) VALUES (" ONE_TEXT(
+                         1) ", " ONE_TEXT(2) ", " ONE_TIME(3) ") ON CONFLICT (provider, resource) DO UPDATE"
+                                                              " SET watermark = EXCLUDED.watermark, updated_at = now()",
+                     err);
+}
+
+bool ledger_plan(ledger_t *l, const char *resource, window_t **windows, size_t n, step_t **steps, size_t n_steps,
+                 int64_t watermark_us, err_t *err)
+{
+    bool ok;
+
+    if (l->options.dry)
+        return true;
+    if (!ledger_open_transaction(l, err))
+        return false;
+    ok = ledger_hold(l, err);
+    for (size_t i = 0; ok && i < n; i++)
+        ok = add_window(l, windows[i], err) && add_steps_of(l, windows[i], steps, n_steps, err);
+    ok = ok && set_watermark(l, resource, watermark_us, err);
+    return ledger_close_transaction(l, ok, err);
+}
+
+bool ledger_restart(ledger_t *l, window_t *w, step_t **steps, size_t n_steps, err_t *err)
+{
+    bool ok;
+
+    if (l->options.dry)
+        return true;
+    if (!ledger_open_transaction(l, err))
+        return false;
+    ok = ledger_hold(l, err);
+    ledger_params(l);
+    ledger_int(l, w->id);
+    ok = ok && ledger_do(l, "DELETE FROM public.reconcile_steps WHERE window_id = " ONE_INT(1), err) &&
+         ledger_add_steps(l, w->id, steps, n_steps, err);
+    return ledger_close_transaction(l, ok, err);
+}
+
+/* ---- how it ended ---- */
+
+/* Covered ones that it touches become part of it. */
+static bool cover(ledger_t *l, const window_t *w, err_t *err)
+{
+    name_resource(l, w->resource);
+    ledger_int(l, w->id);
+    ledger_time(l, w->from_us);
+    ledger_time(l, w->to_us);
+    return ledger_do(
+        l,
+        "WITH others AS (DELETE FROM public.reconcile_windows WHERE provider = " ONE_TEXT(1) " AND resource "
+                                                                                             "= " ONE_TEXT(2) " AND "
+                                                                                                              "state = "
+                                                                                                              "'covered"
+                                                                                                              "' AND "
+                                                                                                              "id "
+                                                                                                              "<>"
+                                                                                                              " " ONE_INT(3) " AND to_at >= " ONE_TIME(4) " AND from_at <= " ONE_TIME(
+                                                                                                                  5) " "
+                                                                                                                     "R"
+                                                                                                                     "E"
+                                                                                                                     "T"
+                                                                                                                     "U"
+                                                                                                                     "R"
+                                                                                                                     "N"
+                                                                                                                     "I"
+                                                                                                                     "N"
+                                                                                                                     "G"
+                                                                                                                     " "
+                                                                                                                     "f"
+                                                                                                                     "r"
+                                                                                                                     "o"
+                                                                                                                     "m"
+                                                                                                                     "_"
+                                                                                                                     "a"
+                                                                                                                     "t"
+                                                                                                                     ","
+                                                                                                                     " "
+                                                                                                                     "t"
+                                                                                                                     "o"
+                                                                                                                     "_"
+                                                                                                                     "a"
+                                                                                                                     "t"
+                                                                                                                     ")"
+                                                                                                                     " "
+                                                                                                                     "U"
+                                                                                                                     "P"
+                                                                                                                     "D"
+                                                                                                                     "A"
+                                                                                                                     "T"
+                                                                                                                     "E"
+                                                                                                                     " "
+                                                                                                                     "p"
+                                                                                                                     "u"
+                                                                                                                     "b"
+                                                                                                                     "l"
+                                                                                                                     "i"
+                                                                                                                     "c"
+                                                                                                                     "."
+                                                                                                                     "r"
+                                                                                                                     "e"
+                                                                                                                     "c"
+                                                                                                                     "o"
+                                                                                                                     "n"
+                                                                                                                     "c"
+                                                                                                                     "i"
+                                                                                                                     "l"
+                                                                                                                     "e"
+                                                                                                                     "_"
+                                                                                                                     "w"
+                                                                                                                     "i"
+                                                                                                                     "n"
+                                                                                                                     "d"
+                                                                                                                     "o"
+                                                                                                                     "w"
+                                                                                                                     "s"
+                                                                                                                     " "
+                                                                                                                     "S"
+                                                                                                                     "E"
+                                                                                                                     "T"
+                                                                                                                     " "
+                                                                                                                     "s"
+                                                                                                                     "t"
+                                                                                                                     "a"
+                                                                                                                     "t"
+                                                                                                                     "e"
+                                                                                                                     " "
+                                                                                                                     "="
+                                                                                                                     " "
+                                                                                                                     "'"
+                                                                                                                     "c"
+                                                                                                                     "o"
+                                                                                                                     "v"
+                                                                                                                     "e"
+                                                                                                                     "r"
+                                                                                                                     "e"
+                                                                                                                     "d"
+                                                                                                                     "'"
+                                                                                                                     ","
+                                                                                                                     " "
+                                                                                                                     "e"
+                                                                                                                     "r"
+                                                                                                                     "r"
+                                                                                                                     "o"
+                                                                                                                     "r"
+                                                                                                                     " "
+                                                                                                                     "="
+                                                                                                                     " "
+                                                                                                                     "N"
+                                                                                                                     "U"
+                                                                                                                     "L"
+                                                                                                                     "L"
+                                                                                                                     ","
+                                                                                                                     " "
+                                                                                                                     "u"
+                                                                                                                     "p"
+                                                                                                                     "d"
+                                                                                                                     "a"
+                                                                                                                     "t"
+                                                                                                                     "e"
+                                                                                                                     "d"
+                                                                                                                     "_"
+                                                                                                                     "a"
+                                                                                                                     "t"
+                                                                                                                     " "
+                                                                                                                     "="
+                                                                                                                     " "
+                                                                                                                     "n"
+                                                                                                                     "o"
+                                                                                                                     "w"
+                                                                                                                     "("
+                                                                                                                     ")"
+                                                                                                                     ","
+                                                                                                                     " "
+                                                                                                                     "f"
+                                                                                                                     "r"
+                                                                                                                     "o"
+                                                                                                                     "m"
+                                                                                                                     "_"
+                                                                                                                     "a"
+                                                                                                                     "t"
+                                                                                                                     " "
+                                                                                                                     "="
+                                                                                                                     " "
+                                                                                                                     "l"
+                                                                                                                     "e"
+                                                                                                                     "a"
+                                                                                                                     "s"
+                                                                                                                     "t"
+                                                                                                                     "("
+                                                                                                                     "f"
+                                                                                                                     "r"
+                                                                                                                     "o"
+                                                                                                                     "m"
+                                                                                                                     "_"
+                                                                                                                     "a"
+                                                                                                                     "t"
+                                                                                                                     ","
+                                                                                                                     " "
+                                                                                                                     "("
+                                                                                                                     "S"
+                                                                                                                     "E"
+                                                                                                                     "L"
+                                                                                                                     "E"
+                                                                                                                     "C"
+                                                                                                                     "T"
+                                                                                                                     " "
+                                                                                                                     "m"
+                                                                                                                     "i"
+                                                                                                                     "n"
+                                                                                                                     "("
+                                                                                                                     "f"
+                                                                                                                     "r"
+                                                                                                                     "o"
+                                                                                                                     "m"
+                                                                                                                     "_"
+                                                                                                                     "a"
+                                                                                                                     "t"
+                                                                                                                     ")"
+                                                                                                                     " "
+                                                                                                                     "F"
+                                                                                                                     "R"
+                                                                                                                     "O"
+                                                                                                                     "M"
+                                                                                                                     " "
+                                                                                                                     "o"
+                                                                                                                     "t"
+                                                                                                                     "h"
+                                                                                                                     "e"
+                                                                                                                     "r"
+                                                                                                                     "s"
+                                                                                                                     ")"
+                                                                                                                     ")"
+                                                                                                                     ","
+                                                                                                                     " "
+                                                                                                                     "t"
+                                                                                                                     "o"
+                                                                                                                     "_"
+                                                                                                                     "a"
+                                                                                                                     "t"
+                                                                                                                     " "
+                                                                                                                     "="
+                                                                                                                     " "
+                                                                                                                     "g"
+                                                                                                                     "r"
+                                                                                                                     "e"
+                                                                                                                     "a"
+                                                                                                                     "t"
+                                                                                                                     "e"
+                                                                                                                     "s"
+                                                                                                                     "t"
+                                                                                                                     "("
+                                                                                                                     "t"
+                                                                                                                     "o"
+                                                                                                                     "_"
+                                                                                                                     "a"
+                                                                                                                     "t"
+                                                                                                                     ","
+                                                                                                                     " "
+                                                                                                                     "("
+                                                                                                                     "S"
+                                                                                                                     "E"
+                                                                                                                     "L"
+                                                                                                                     "E"
+                                                                                                                     "C"
+                                                                                                                     "T"
+                                                                                                                     " "
+                                                                                                                     "m"
+                                                                                                                     "a"
+                                                                                                                     "x"
+                                                                                                                     "("
+                                                                                                                     "t"
+                                                                                                                     "o"
+                                                                                                                     "_"
+                                                                                                                     "a"
+                                                                                                                     "t"
+                                                                                                                     ")"
+                                                                                                                     " "
+                                                                                                                     "F"
+                                                                                                                     "R"
+                                                                                                                     "O"
+                                                                                                                     "M"
+                                                                                                                     " "
+                                                                                                                     "o"
+                                                                                                                     "t"
+                                                                                                                     "h"
+                                                                                                                     "e"
+                                                                                                                     "r"
+                                                                                                                     "s"
+                                                                                                                     ")"
+                                                                                                                     ")"
+                                                                                                                     " "
+                                                                                                                     "W"
+                                                                                                                     "H"
+                                                                                                                     "E"
+                                                                                                                     "R"
+                                                                                                                     "E"
+                                                                                                                     " "
+                                                                                                                     "i"
+                                                                                                                     "d"
+                                                                                                                     " "
+                                                                                                                     "="
+                                                                                                                     " " ONE_INT(
+                                                                                                                         3),
+        err);
+}
+
+static bool fail(ledger_t *l, const window_t *w, err_t *err)
+{
+    ledger_params(l);
+    ledger_int(l, w->id);
+    ledger_text(l, str_from(w->error));
+    return ledger_do(l,
+                     "UPDATE public.reconcile_windows SET state = 'failed', tries = tries + 1, error = " ONE_TEXT(
+                         2) ", updated_at = now() WHERE id = " ONE_INT(1),
+                     err);
+}
+
+static bool take_out(ledger_t *l, const window_t *w, err_t *err)
+{
+    ledger_params(l);
+    ledger_int(l, w->id);
+    return ledger_do(l, "DELETE FROM public.reconcile_windows WHERE id = " ONE_INT(1), err);
+}
+
+bool ledger_window_end(ledger_t *l, window_t *w, err_t *err)
+{
+    bool ok;
+
+    if (l->options.dry || w->refused)
+        return true;
+    if (!ledger_open_transaction(l, err))
+        return false;
+    ok = ledger_hold(l, err) && (w->error[0]               ? fail(l, w, err)
+                                 : w->from_us == TIME_NONE ? take_out(l, w, err)
+                                                           : cover(l, w, err));
+    return ledger_close_transaction(l, ok, err);
+}

@@ -11,10 +11,13 @@ int migrate_command(int argc, char **argv);
 int check_command(int argc, char **argv);
 int journal_command(int argc, char **argv);
 int replay_command(int argc, char **argv);
+int reconcile_command(int argc, char **argv);
 
 /* What they share. */
 int command_complain(const err_t *err); /* on standard error, with the hint; 1, to be returned */
 store_t *command_open_store(const config_t *config, bool keeps_house, dialplan_t *dialplan); /* NULL: none */
+/* A date (its first moment in UTC), a time, or an age such as 90m; ERR_CONFIG says what may be written. */
+bool command_read_time(const char *option, const char *text, int64_t *us, err_t *err);
 bool command_wait_for_store(store_t *store, err_t *err); /* until it is up, for some seconds */
 
 #endif

@@ -52,6 +52,18 @@ static const struct command {
      "  --dry-run      only says what would become of each\n"
      "May be run beside a hookline, and as often as you like. Exits 1 when the database failed it.\n",
      replay_command},
+    {"reconcile", "[all|PROVIDER] [--since T] [--until T] [--resource R] [--dry-run] [--json]",
+     "fetch from the providers' APIs what their webhooks left out",
+     "Goes on where the last run ended, and takes up what it has left; serve does so by itself, every\n"
+     "HOOKLINE_RECONCILE_EVERY seconds. What is known already stays as it is: a run over the same calls adds nothing.\n"
+     "  --since T      from then on instead: 2026-11-21, 2026-11-21T08:30:00Z, or an age such as 90m, 2h, 3d\n"
+     "  --until T      up to then; without it, until now\n"
+     "  --resource R   of this kind only; one that does not exist says which there are\n"
+     "  --dry-run      writes nothing, and says what would be new\n"
+     "  --json         the summary as JSON\n"
+     "One run of a provider is made at a time, however many hooklines there are. Exits 0 when all is covered, 1 when\n"
+     "something failed (the next run tries it again), 2 when used wrongly.\n",
+     reconcile_command},
     {"send", "PROVIDER EVENT|FILE [--to URL] [--count N] [--tamper]",
      "send correctly signed deliveries, to try things out",
      "EVENT is one of `hookline send list`; a FILE is sent as it is (a form if its name ends in .form, else JSON).\n"
@@ -69,7 +81,7 @@ static void print_overview(FILE *out)
 {
     (void)fprintf(out, "hookline %s: signed webhooks of voice providers in, committed rows out\n\n", HOOKLINE_VERSION);
     for (size_t i = 0; i < COUNT(COMMANDS); i++)
-        (void)fprintf(out, "  hookline %-8s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
+        (void)fprintf(out, "  hookline %-9s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
     (void)fprintf(out, "\n`hookline help COMMAND` says more; `hookline help configuration` lists every setting.\n");
 }
 

@@ -37,49 +37,9 @@ static bool take_provider(request_t *q, const char *text, err_t *err)
     return false;
 }
 
-/* "90m", "2h": so long ago; TIME_NONE for what is no such thing. */
-static int64_t read_age(str_t s)
-{
-    static const struct {
-        char letter;
-        int64_t seconds;
-    } UNITS[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
-    int64_t count;
-
-    if (s.len < 2 || s.len > 8 || s.base[0] < '0' || s.base[0] > '9' || !str_to_int(str_slice(s, 0, s.len - 1), &count))
-        return TIME_NONE;
-    for (size_t i = 0; i < COUNT(UNITS); i++)
-        if (s.base[s.len - 1] == UNITS[i].letter)
-            return clock_wall_us() - count * UNITS[i].seconds * US_PER_S;
-    return TIME_NONE;
-}
-
-/* A date is its first moment, in UTC. */
-static int64_t read_date(str_t s)
-{
-    char text[32];
-
-    if (s.len != sizeof("2026-11-21") - 1)
-        return TIME_NONE;
-    (void)snprintf(text, sizeof(text), STR_FMT "T00:00:00Z", STR_ARG(s));
-    return time_from_iso8601(str_from(text));
-}
-
 static bool take_since(request_t *q, const char *text, err_t *err)
 {
-    str_t s = str_from(text);
-    int64_t us = read_age(s);
-
-    if (us == TIME_NONE)
-        us = read_date(s);
-    if (us == TIME_NONE)
-        us = time_from_iso8601(s);
-    q->filter.since_us = us;
-    return us != TIME_NONE ||
-           err_set(err, ERR_CONFIG,
-                   "--since: \"%s\" is no time; write 2026-11-21, 2026-11-21T08:30:00Z (with Z, or an "
-                   "offset such as +01:00), or an age: 90m, 2h, 3d",
-                   text);
+    return command_read_time("--since", text, &q->filter.since_us, err);
 }
 
 static bool take_id(request_t *q, const char *text, err_t *err)

@@ -7,6 +7,7 @@
 #include "http/http.h"
 #include "ingest/backlog.h"
 #include "media/stream.h"
+#include "reconcile/schedule.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -30,6 +31,7 @@ typedef struct app {
     ingest_t *ingest;
     media_t *media;
     http_server_t *http;
+    schedule_t *schedule;
 } app_t;
 
 /* ---- the wires ---- */
@@ -161,7 +163,9 @@ static bool start(app_t *app, err_t *err)
     say_providers(app);
     http.ingest = app->ingest;
     dialplan_wait(app->dialplan, DIALPLAN_US);
-    app->http = http_start(&http, err);
+    app->schedule = schedule_start(app->config, err);
+    if (app->schedule)
+        app->http = http_start(&http, err);
     return app->http != NULL;
 }
 
@@ -177,7 +181,8 @@ static void reload(app_t *app)
         ingest_set_bridges(app->ingest, media_bridges(app->media));
     }
     /* All or none would need two-phase reloading; each keeps what it has when it cannot use the new. */
-    if (fresh && ingest_reload(app->ingest, fresh, &err) && http_reload_tls(app->http, fresh, &err))
+    if (fresh && ingest_reload(app->ingest, fresh, &err) && http_reload_tls(app->http, fresh, &err) &&
+        schedule_reload(app->schedule, fresh, &err))
         LOG_PLAIN(LOG_INFO, "reloaded");
     else
         LOG(LOG_ERROR, "not reloaded: the old settings stay", log_cstr("reason", err.detail),
@@ -201,6 +206,7 @@ static int next_signal(const sigset_t *set, int64_t timeout_us)
  * ingest's ports, and what the store could not commit the journal may still take. */
 static void release(app_t *app, int64_t deadline_us)
 {
+    schedule_stop(app->schedule);
     backlog_stop(app->backlog);
     store_close(app->store, deadline_us);
     backlog_free(app->backlog);
@@ -240,6 +246,7 @@ static int stop(app_t *app, sigset_t *set)
 
     LOG(LOG_INFO, "stopping", log_int("drain_delay_ms", delay_us / US_PER_MS));
     http_begin_drain(app->http);
+    schedule_begin_stop(app->schedule);
     (void)sigdelset(set, SIGHUP);
     if (delay_us > 0 && next_signal(set, delay_us) != 0)
         _exit(130);

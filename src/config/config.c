@@ -231,6 +231,35 @@ static const setting_t VOICE[] = {
      .help = "How long an agent may stay on one call"},
 };
 
+static const setting_t RECONCILE[] = {
+    {.name = "HOOKLINE_RECONCILE_EVERY",
+     .type = SETTING_SECONDS,
+     .fallback = "300",
+     .most = 86400,
+     .reloads = true,
+     .help = "How often each provider whose API can be asked is asked for what its webhooks left out; 0: only by hand"},
+    {.name = "HOOKLINE_RECONCILE_SINCE",
+     .type = SETTING_SECONDS,
+     .fallback = "604800",
+     .least = 60,
+     .most = 400 * 86400,
+     .reloads = true,
+     .help = "How far back the first run goes; later ones go on where the last one ended"},
+    {.name = "HOOKLINE_RECONCILE_TIMEOUT",
+     .type = SETTING_SECONDS,
+     .fallback = "60",
+     .least = 1,
+     .most = 3600,
+     .reloads = true,
+     .help = "How long a provider's API may take for one answer"},
+    {.name = "HOOKLINE_STALE_AFTER",
+     .type = SETTING_SECONDS,
+     .fallback = "10800",
+     .most = 30 * 86400,
+     .reloads = true,
+     .help = "A call of which no end was heard for so long is looked up by itself; 0: none is"},
+};
+
 static const setting_t LOGGING[] = {
     {.name = "HOOKLINE_LOG_LEVEL", .type = SETTING_TEXT, .fallback = "info", .help = "debug, info, warn or error"},
     {.name = "HOOKLINE_LOG_FORMAT",
@@ -241,8 +270,10 @@ static const setting_t LOGGING[] = {
 };
 
 static const config_section_t ENGINE[] = {
-    {"Server", SERVER, COUNT(SERVER)}, {"Database", DATABASE, COUNT(DATABASE)}, {"Journal", JOURNAL, COUNT(JOURNAL)},
-    {"Limits", LIMITS, COUNT(LIMITS)}, {"Voice", VOICE, COUNT(VOICE)},          {"Log", LOGGING, COUNT(LOGGING)},
+    {"Server", SERVER, COUNT(SERVER)},    {"Database", DATABASE, COUNT(DATABASE)},
+    {"Journal", JOURNAL, COUNT(JOURNAL)}, {"Limits", LIMITS, COUNT(LIMITS)},
+    {"Voice", VOICE, COUNT(VOICE)},       {"Reconcile", RECONCILE, COUNT(RECONCILE)},
+    {"Log", LOGGING, COUNT(LOGGING)},
 };
 
 static const config_section_t *added;

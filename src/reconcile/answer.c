@@ -54,7 +54,7 @@ void run_fail_step(run_t *r, step_t *s, const char *why)
 static void try_later(run_t *r, step_t *s, int64_t at_us)
 {
     s->not_before_us = at_us;
-    queue_push_later(&r->queue, s);
+    agenda_push_later(&r->agenda, s);
 }
 
 /* ---- what was found ---- */
@@ -138,21 +138,23 @@ static bool is_nothing(const uint8_t hash[16])
     return memcmp(hash, NOTHING, sizeof(NOTHING)) == 0;
 }
 
-/* A list that leads back to where it was, or says the same page after page, would never end. Another step about one
- * object is only one too many. */
+/* A list that leads back to where it was, or says the same page after page, would never end. A step of another kind is
+ * only one too many. */
 static bool is_new(run_t *r, const step_t *parent, step_t *s, const uint8_t page_hash[16])
 {
+    bool goes_on = strcmp(parent->at.what, s->at.what) == 0;
     uint8_t hash[16];
 
-    memcpy(s->before, page_hash, sizeof(s->before));
-    step_hash(s, hash);
-    if (s->at.cursor.base && !is_nothing(page_hash) && memcmp(parent->before, page_hash, sizeof(s->before)) == 0) {
+    if (goes_on)
+        memcpy(s->before, page_hash, sizeof(s->before));
+    if (goes_on && !is_nothing(page_hash) && memcmp(parent->before, page_hash, sizeof(s->before)) == 0) {
         blame(r, parent, "the list repeats itself: the same page came twice in a row");
         return false;
     }
+    step_hash(s, hash);
     if (seen_add(&r->steps, hash))
         return true;
-    if (s->at.cursor.base)
+    if (goes_on)
         blame(r, parent, "the list leads back to a page that was read already");
     return false;
 }
@@ -189,7 +191,7 @@ static void enqueue(run_t *r, const step_t *parent, followers_t *f)
     }
     if (parent->window)
         parent->window->open += n;
-    queue_push_all(&r->queue, f->list, n);
+    agenda_push_all(&r->agenda, f->list, n);
     f->count = 0;
 }
 
@@ -264,8 +266,8 @@ static void take_gone(run_t *r, step_t *s, arena_t *a)
     remote_page_t nothing;
 
     remote_page_init(&nothing, a);
-    if (!s->window) {
-        h.list[h.count++] = find_infer_gone(r->o->provider, s->at.id);
+    if (s->reaped.base) {
+        h.list[h.count++] = find_infer_gone(r->o->provider, s->reaped);
         batch_hash_key(h.list[0]);
     } else {
         report_skip(r->report, "gone", s->at.id);

@@ -136,15 +136,27 @@ static bool write_run(ledger_t *l, const char *status, const report_t *r, err_t 
         l,
         "UPDATE public.reconcile_runs SET status = " ONE_TEXT(2) ", skipped = " ONE_JSON(3) ", skipped_ids = " ONE_JSON(4) ", errors = " ONE_JSON(5) ", requests = " ONE_INT(6) ", seen = " ONE_INT(7) ", fetched = " ONE_INT(
             8) ", created = " ONE_INT(9) ", updated = " ONE_INT(10) ", unchanged = " ONE_INT(11) ", duplicate "
-                                                                                                 "= " ONE_INT(12) ", "
-                                                                                                                  "fini"
-                                                                                                                  "shed"
-                                                                                                                  "_at "
-                                                                                                                  "= "
-                                                                                                                  "CASE"
-                                                                                                                  " WHE"
-                                                                                                                  "N"
-                                                                                                                  " " ONE_TEXT(2) " <> 'running' THEN now() END WHERE id = " ONE_INT(1),
+                                                                                                 "= " ONE_INT(
+                                                                                                     12) ", "
+                                                                                                         "fini"
+                                                                                                         "shed"
+                                                                                                         "_at "
+                                                                                                         "= "
+                                                                                                         "CASE"
+                                                                                                         " WHE"
+                                                                                                         "N"
+                                                                                                         " " ONE_TEXT(
+                                                                                                             2) " <> "
+                                                                                                                "'runni"
+                                                                                                                "ng' "
+                                                                                                                "THEN "
+                                                                                                                "now() "
+                                                                                                                "END "
+                                                                                                                "WHERE "
+                                                                                                                "id "
+                                                                                                                "="
+                                                                                                                " " ONE_INT(
+                                                                                                                    1),
         err);
     buf_clear(&json);
     return ok;

@@ -40,7 +40,7 @@ static void enqueue(run_t *r, steps_t *s)
         step_hash(s->list[i], hash);
         (void)seen_add(&r->steps, hash);
     }
-    queue_push_all(&r->queue, s->list, s->count);
+    agenda_push_all(&r->agenda, s->list, s->count);
     free(s->list);
 }
 
@@ -153,7 +153,7 @@ static bool plan_resource(run_t *r, const remote_resource_t *resource, err_t *er
     return add_new(r, resource, &plan, err);
 }
 
-/* The last one's steps come first off the queue: so the resources go in backwards. */
+/* The last one's steps come first off the agenda: so the resources go in backwards. */
 void run_plan(run_t *r)
 {
     err_t err = {.code = ERR_NONE};

@@ -7,10 +7,13 @@ static void add(run_t *r, str_t call_id, arena_t *a)
 {
     remote_step_t at = {.from_us = TIME_NONE, .to_us = TIME_NONE};
 
-    if (r->remote->one(r->o->access, call_id, a, &at)) {
-        at.id = call_id;
-        queue_push(&r->queue, step_new(&at, STR_NONE, NULL));
-    }
+    step_t *s;
+
+    if (!r->remote->one(r->o->access, call_id, a, &at))
+        return;
+    s = step_new(&at, STR_NONE, NULL);
+    s->reaped = (str_t){mem_strdup(call_id), call_id.len};
+    agenda_push(&r->agenda, s);
 }
 
 void run_add_stale(run_t *r)

@@ -77,7 +77,7 @@ static void ask(run_t *r, step_t *s)
 static void ask_what_is_due(run_t *r)
 {
     while (!r->over && !is_stopped(r) && manners_from_us(&r->manners) <= now_us(r)) {
-        step_t *s = queue_take(&r->queue, now_us(r));
+        step_t *s = agenda_take(&r->agenda, now_us(r));
 
         if (!s)
             return;
@@ -90,7 +90,7 @@ static void ask_what_is_due(run_t *r)
 /* Until an answer comes, or there is something to ask. */
 static int64_t wait_until_us(const run_t *r)
 {
-    int64_t allowed = manners_from_us(&r->manners), due = queue_due_us(&r->queue);
+    int64_t allowed = manners_from_us(&r->manners), due = agenda_due_us(&r->agenda);
     int64_t next = due > allowed ? due : allowed, look = now_us(r) + LOOK_UP_US;
 
     return next < look ? next : look;
@@ -102,7 +102,7 @@ static void tell(const run_t *r)
         .provider = r->o->provider->name,
         .windows = r->n_windows,
         .windows_done = r->windows_done,
-        .steps_left = r->queue.count + (size_t)r->manners.in_flight,
+        .steps_left = r->agenda.count + (size_t)r->manners.in_flight,
         .report = r->report,
         .began_us = r->began_us,
     };
@@ -154,9 +154,9 @@ static void check_bound(run_t *r)
 
 static void work(run_t *r)
 {
-    while (!r->over && !is_stopped(r) && (r->queue.count || r->asked)) {
+    while (!r->over && !is_stopped(r) && (r->agenda.count || r->asked)) {
         ask_what_is_due(r);
-        if (!r->over && (r->queue.count || r->asked))
+        if (!r->over && (r->agenda.count || r->asked))
             take_one(r);
         keep_lease(r);
         check_bound(r);
@@ -204,8 +204,8 @@ static run_status_t finish(run_t *r)
         status = RUN_FAILED;
     }
     count_run(r, status);
-    queue_clear(&r->queue);
-    queue_clear(&(queue_t){.ready = r->asked}); /* nobody takes their answers any more */
+    agenda_clear(&r->agenda);
+    agenda_clear(&(agenda_t){.ready = r->asked}); /* nobody takes their answers any more */
     seen_clear(&r->steps);
     for (size_t i = 0; i < r->n_windows; i++)
         free(r->windows[i]);

@@ -2,8 +2,8 @@
 #ifndef HOOKLINE_RECONCILE_RUN_INSIDE_H
 #define HOOKLINE_RECONCILE_RUN_INSIDE_H
 
+#include "reconcile/agenda.h"
 #include "reconcile/manners.h"
-#include "reconcile/queue.h"
 #include "reconcile/run.h"
 
 typedef struct run {
@@ -11,7 +11,7 @@ typedef struct run {
     const remote_t *remote;
     report_t *report;
     manners_t manners;
-    queue_t queue;
+    agenda_t agenda;
     step_t *asked; /* whose answers are awaited */
     seen_t steps;  /* that were made, or wait */
     window_t **windows;
@@ -25,7 +25,7 @@ typedef struct run {
 void run_end_early(run_t *r, const char *what, const err_t *err);
 void run_add_window(run_t *r, window_t *w);
 
-/* planning.c: fills the queue. */
+/* planning.c: fills the agenda. */
 void run_plan(run_t *r);
 /* answer.c: what an answer means for its step; takes both. */
 void run_take_answer(run_t *r, step_t *s, answer_t *a);

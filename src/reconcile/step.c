@@ -40,6 +40,7 @@ void step_free(step_t *s)
     drop(s->at.id);
     drop(s->at.cursor);
     drop(s->mark);
+    drop(s->reaped);
     free(s);
 }
 

@@ -20,7 +20,8 @@ typedef struct step {
     remote_step_t at;      /* its texts are the step's own */
     str_t mark;            /* of at.id, once this is done; absent: none */
     int64_t id;            /* in reconcile_steps; 0: it is not kept there */
-    window_t *window;      /* NULL: of a call that the reaper looks after */
+    window_t *window;      /* NULL: it is not of a window, but comes of a call that the reaper looks after */
+    str_t reaped;          /* the step's own: that call, where this step asks whether it is known; else absent */
     bool asked;            /* a request that must not be made twice was made */
     bool once;             /* such a request is under way */
     int tries;             /* in this run */

@@ -1,4 +1,4 @@
-#include "reconcile/queue.h"
+#include "reconcile/agenda.h"
 
 static void clear(step_t *list)
 {
@@ -8,14 +8,14 @@ static void clear(step_t *list)
     }
 }
 
-void queue_clear(queue_t *q)
+void agenda_clear(agenda_t *q)
 {
     clear(q->ready);
     clear(q->later);
-    *q = (queue_t){.ready = NULL};
+    *q = (agenda_t){.ready = NULL};
 }
 
-void queue_push(queue_t *q, step_t *s)
+void agenda_push(agenda_t *q, step_t *s)
 {
     s->next = q->ready;
     q->ready = s;
@@ -24,20 +24,20 @@ void queue_push(queue_t *q, step_t *s)
 
 static bool is_about_one(const step_t *s)
 {
-    return s->at.id.base && !s->at.cursor.base;
+    return s->at.id.base != NULL;
 }
 
-void queue_push_all(queue_t *q, step_t **steps, size_t n)
+void agenda_push_all(agenda_t *q, step_t **steps, size_t n)
 {
     for (size_t i = n; i-- > 0;)
         if (!is_about_one(steps[i]))
-            queue_push(q, steps[i]);
+            agenda_push(q, steps[i]);
     for (size_t i = n; i-- > 0;)
         if (is_about_one(steps[i]))
-            queue_push(q, steps[i]);
+            agenda_push(q, steps[i]);
 }
 
-void queue_push_later(queue_t *q, step_t *s)
+void agenda_push_later(agenda_t *q, step_t *s)
 {
     step_t **at = &q->later;
 
@@ -48,7 +48,7 @@ void queue_push_later(queue_t *q, step_t *s)
     q->count++;
 }
 
-step_t *queue_take(queue_t *q, int64_t now_us)
+step_t *agenda_take(agenda_t *q, int64_t now_us)
 {
     step_t **from = q->later && q->later->not_before_us <= now_us ? &q->later : &q->ready;
     step_t *s = *from;
@@ -61,7 +61,7 @@ step_t *queue_take(queue_t *q, int64_t now_us)
     return s;
 }
 
-int64_t queue_due_us(const queue_t *q)
+int64_t agenda_due_us(const agenda_t *q)
 {
     if (q->ready)
         return INT64_MIN;

@@ -4,10 +4,10 @@
 ALTER TABLE public.voice_calls
     ADD COLUMN IF NOT EXISTS business_name text, -- ours; extracted_fields stays as the provider gave it
     ADD COLUMN customer_mark uuid,               -- hash of what this call last told of its customer
-    ADD COLUMN customer_at timestamptz;          -- when that was, by the transaction
+    ADD COLUMN customer_at timestamptz,          -- when that was, by the transaction
+    ADD COLUMN customer_made_at timestamptz;     -- the same, where a customer's row was made for this call
 ALTER TABLE public.customers
-    ADD COLUMN IF NOT EXISTS business_name text, -- ours; beside extracted_fields, not in it
-    ADD COLUMN made_for uuid;                    -- the call that this row was made for
+    ADD COLUMN IF NOT EXISTS business_name text; -- ours; beside extracted_fields, not in it
 
 -- Two notations of one agent's id, or more: all that have one value of same_as in common. Only grows, in any order.
 CREATE TABLE public.agent_aliases (

@@ -41,12 +41,19 @@ $$;
 CREATE OR REPLACE FUNCTION public.hookline_tell_customers(business_ids uuid[], numbers text[], made_for uuid[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO public.customers (business_id, business_name, phone_number, made_for)
-    SELECT p.business_id, b.name, p.number, p.made_for
-    FROM unnest(business_ids, numbers, made_for) AS p (business_id, number, made_for)
-    JOIN public.businesses b ON b.id = p.business_id
-    ORDER BY p.business_id, p.number COLLATE "C"
-    ON CONFLICT (business_id, phone_number) DO NOTHING;
+    WITH made AS (
+        INSERT INTO public.customers (business_id, business_name, phone_number)
+        SELECT p.business_id, b.name, p.number
+        FROM unnest(business_ids, numbers) AS p (business_id, number)
+        JOIN public.businesses b ON b.id = p.business_id
+        ORDER BY p.business_id, p.number COLLATE "C"
+        ON CONFLICT (business_id, phone_number) DO NOTHING
+        RETURNING business_id, phone_number
+    )
+    UPDATE public.voice_calls c SET customer_made_at = now(), updated_at = now()
+    FROM made m JOIN unnest(business_ids, numbers, made_for) AS p (business_id, number, call_id)
+      ON p.business_id = m.business_id AND p.number COLLATE "C" = m.phone_number
+    WHERE c.id = p.call_id;
     PERFORM FROM public.customers k
     WHERE (k.business_id, k.phone_number) IN (SELECT * FROM unnest(business_ids, numbers))
     ORDER BY k.business_id, k.phone_number FOR NO KEY UPDATE;
@@ -142,7 +149,7 @@ LANGUAGE sql STABLE AS $$
     SELECT c.provider_call_id,
            CASE WHEN c.business_id IS NULL THEN 'unknown_agent'
                 WHEN c.customer_number IS NULL THEN 'no_number'
-                WHEN k.made_for = c.id AND k.created_at >= since THEN 'created'
+                WHEN c.customer_made_at >= since THEN 'created'
                 WHEN c.customer_at >= since THEN 'updated'
                 ELSE 'duplicate' END,
            c.business_id, k.id
@@ -220,7 +227,8 @@ DECLARE
 BEGIN
     PERFORM set_config('hookline.writes', 'on', true);
     UPDATE public.voice_calls c
-    SET business_id = NULL, business_name = NULL, customer_mark = NULL, customer_at = NULL, updated_at = now()
+    SET business_id = NULL, business_name = NULL, customer_mark = NULL, customer_at = NULL,
+        customer_made_at = NULL, updated_at = now()
     WHERE c.business_id = OLD.id;
     PERFORM set_config('hookline.writes', asked_by, true);
     RETURN OLD;

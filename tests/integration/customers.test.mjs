@@ -99,7 +99,7 @@ test("a call of a business's agent makes its customer, in the same transaction",
     const [call] = await callsOfBusinesses();
     assert.deepEqual([call.business_name, call.extracted_fields], ['Cedar Plumbing', fields]);
     const same = await database.value(
-        'SELECT k.created_at = c.customer_at AND k.made_for = c.id FROM customers k, voice_calls c WHERE k.business_id = c.business_id',
+        'SELECT k.created_at = c.customer_at AND c.customer_made_at = c.customer_at FROM customers k, voice_calls c WHERE k.business_id = c.business_id',
     );
     assert.equal(same, true);
 });

@@ -113,7 +113,8 @@ const TABLES = ['users', 'businesses', 'customers', 'agents', 'phone_numbers', '
 /** What hookline decides on itself, or makes out of other columns; an older value of that name is kept beside it. */
 const DECIDED = ['metadata', 'versions', 'phase', 'transcript_source', 'source', 'superseded', 'way', 'payload', 'raw', 'error'];
 /** Of later migrations. */
-const LATER = ['number_pending_since', 'hand_call_sid', 'begun_by_user', 'route', 'hookline_version'];
+const LATER = ['number_pending_since', 'hand_call_sid', 'begun_by_user', 'route', 'hookline_version',
+               'business_name', 'customer_mark', 'customer_at', 'customer_made_at'];
 const [USER, BUSINESS, AGENT, CALL] = [1, 2, 3, 4].map((n) => `00000000-0000-4000-8000-00000000000${n}`);
 /** Where not any value of its type will do. */
 const VALUES = {

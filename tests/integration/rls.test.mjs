@@ -46,6 +46,7 @@ const MATRIX = [
     ['lead_calls',               'xxxx',   '0x00', '0x00',   '0x00',  '*+**', '*+**', '*+**'],
     ['businesses',               'xxxx',   '0x00', '0x00',   '0x00',  '*+**', '*+**', '*+**'],
     ['business_agents',          'xxxx',   '0x00', '0x00',   '0x00',  '*+**', '*+**', '*+**'],
+    ['agent_aliases',            'xxxx',   '0x00', '0x00',   '0x00',  '*+**', '*+**', '*+**'],
     ['customers',                'xxxx',   '0x00', '0x00',   '0x00',  '*+**', '*+**', '*+**'],
     ['agents',                   'xxxx',   '0x00', '0x00',   '0x00',  '*+**', '*+**', '*+**'],
     ['phone_numbers',            'xxxx',   '0x00', '0x00',   '0x00',  '*+**', '*+**', '*+**'],
@@ -83,6 +84,7 @@ const NEW_ROWS = {
     lead_calls: `(lead_id, call_id, learned_by) VALUES (1, '${UNLINKED_CALL}', 'hand')`,
     businesses: `(name) VALUES ('Somebody')`,
     business_agents: `(provider, agent_id, business_id) VALUES ('teli', 'another', '${BUSINESS}')`,
+    agent_aliases: `(provider, agent_id, same_as) VALUES ('teli', 'another', 'same')`,
     customers: `(name) VALUES ('Somebody')`,
     agents: `(name) VALUES ('Somebody')`,
     phone_numbers: `(name) VALUES ('Reception')`,
@@ -131,6 +133,7 @@ const ROWS = `
     FROM leads l JOIN voice_calls c ON c.call_sid = CASE l.name WHEN 'ada' THEN 'CAown' ELSE 'CAother' END;
     INSERT INTO businesses (id, name) VALUES ('${BUSINESS}', 'One'), (gen_random_uuid(), 'Two');
     INSERT INTO business_agents (provider, agent_id, business_id) SELECT 'teli', name, id FROM businesses;
+    INSERT INTO agent_aliases (provider, agent_id, same_as) VALUES ('teli', 'One', 'One'), ('teli', 'Two', 'Two');
     INSERT INTO customers (name) VALUES ('One'), ('Two');
     INSERT INTO agents (name) VALUES ('One'), ('Two');
     INSERT INTO phone_numbers (name) VALUES ('One'), ('Two');

@@ -78,7 +78,8 @@ static remote_page_t read_fixture(const void *access, const remote_step_t *step,
     remote_page_t page;
     err_t err;
 
-    if (!read_text(access, step, fixture(arena_printf(test_arena, "teli/api-answer.%s.json", name).base), false, &page, &err))
+    if (!read_text(access, step, fixture(arena_printf(test_arena, "teli/api-answer.%s.json", name).base), false, &page,
+                   &err))
         fail_msg("%s: %s", name, err.detail);
     return page;
 }
@@ -211,6 +212,10 @@ static void test_what_is_no_step_is_not_asked(void **state)
         {.what = "agents"},
         {.what = "calls-ended"},
         {.what = "of-another-version", .cursor = {"1", 1}},
+        {.what = "calls-ended", .from_us = 5, .to_us = 5, .cursor = {"1", 1}},
+        {.what = "calls-ended", .from_us = INT64_MAX - 1, .to_us = INT64_MAX, .cursor = {"1", 1}},
+        {.what = "export-ended", .from_us = -1, .to_us = 5, .cursor = {"1", 1}},
+        {.what = "agents", .cursor = {"1&is_admin=false", 16}},
     };
     void *access = ACCESS();
 
@@ -412,14 +417,16 @@ static void test_what_is_no_answer_is_an_error_of_the_step(void **state)
 
     (void)state;
     for (size_t w = 0; w < COUNT(WHATS); w++) {
-        remote_step_t step = {.what = WHATS[w], .cursor = STR(ORG), .id = STR("c")};
+        remote_step_t step = {
+            .what = WHATS[w], .from_us = TIME_NONE, .to_us = TIME_NONE, .cursor = STR(ORG), .id = STR("c")};
         remote_page_t page;
         err_t err;
 
         for (size_t i = 0; i < COUNT(BODIES) + COUNT(FIXED); i++) {
-            str_t body = i < COUNT(BODIES)
-                             ? str_from(BODIES[i])
-                             : fixture(arena_printf(test_arena, "teli/api-answer.%s.json", FIXED[i - COUNT(BODIES)]).base);
+            str_t body =
+                i < COUNT(BODIES)
+                    ? str_from(BODIES[i])
+                    : fixture(arena_printf(test_arena, "teli/api-answer.%s.json", FIXED[i - COUNT(BODIES)]).base);
 
             if (read_text(access, &step, body, false, &page, &err))
                 fail_msg("%s takes " STR_FMT, WHATS[w], STR_ARG(body));
@@ -430,27 +437,43 @@ static void test_what_is_no_answer_is_an_error_of_the_step(void **state)
     R->access_free(access);
 }
 
+/* The detail of an error goes to a log. */
+static void test_an_error_tells_what_teli_said_but_no_secret(void **state)
+{
+    void *access = access_of(SETTINGS({"TELI_API_KEY", "k-1234567"}, {"TELI_ORGANIZATION_ID", ORG}));
+    remote_step_t step = first_step(access, "agents", "agents", TIME_NONE, TIME_NONE);
+    remote_page_t page;
+    err_t err;
+
+    (void)state;
+    assert_false(read_text(access, &step, STR("{\"success\":false,\"error\":\"try later\"}"), false, &page, &err));
+    assert_true(holds(str_from(err.detail), "try later"));
+    assert_false(read_text(access, &step, STR("{\"error\":\"no such key: k-1234567\"}"), false, &page, &err));
+    assert_false(holds(str_from(err.detail), "k-1234567"));
+    R->access_free(access);
+}
+
 static void test_a_row_that_cannot_be_read_is_skipped(void **state)
 {
     static const char ROWS[] = "{\"success\":true,\"calls\":[null,7,{},{\"call_id\":\"\"},{\"call_id\":\"..\"},"
                                "{\"call_id\":\"c\",\"start_timestamp\":\"soon\",\"updated_at\":null}],"
                                "\"agents\":[null,{},{\"agent_id\":\"a\"}]}";
+    remote_step_t step = {.what = "calls-error", .from_us = TIME_NONE, .to_us = TIME_NONE, .cursor = STR(ORG)};
     void *access = ACCESS();
     remote_page_t page;
     err_t err;
     size_t skipped = 0;
 
     (void)state;
-    assert_true(
-        read_text(access, &(remote_step_t){.what = "calls-error", .cursor = STR(ORG)}, STR(ROWS), false, &page, &err));
+    assert_true(read_text(access, &step, STR(ROWS), false, &page, &err));
     assert_int_equal(page.seen, 6);
     assert_int_equal(count_finds(&page), 1);
     assert_int_equal(page.finds->at_us, TIME_NONE);
     for (const remote_skip_t *s = page.skips; s; s = s->next, skipped++)
         assert_string_equal(s->reason, "unreadable");
     assert_int_equal(skipped, 5);
-    assert_true(
-        read_text(access, &(remote_step_t){.what = "agents", .cursor = STR(ORG)}, STR(ROWS), false, &page, &err));
+    step.what = "agents";
+    assert_true(read_text(access, &step, STR(ROWS), false, &page, &err));
     assert_int_equal(count_finds(&page), 1);
     R->access_free(access);
 }
@@ -652,6 +675,7 @@ int main(void)
         provider_test(test_a_row_of_a_list_leaves_the_outcome_to_its_detail),
         provider_test(test_a_call_known_from_webhooks_gains_only_what_was_missing),
         provider_test(test_what_is_no_answer_is_an_error_of_the_step),
+        provider_test(test_an_error_tells_what_teli_said_but_no_secret),
         provider_test(test_a_row_that_cannot_be_read_is_skipped),
         provider_test(test_a_pass_finds_every_call_of_its_window),
         provider_test(test_a_pass_that_cannot_be_whole_says_so),

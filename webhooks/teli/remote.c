@@ -9,12 +9,16 @@
  *
  * Whether the bounds are inclusive is not said. Both steps beyond them, a millisecond, are asked for; what is thereby
  * found twice is one call. No limit of requests is published: a second between two. */
+#include "base/crypto.h"
 #include "rest.h"
 #include "teli/teli.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define LAST_US   (INT64_C(253402300800) * US_PER_S) /* the year 10000 */
+#define MOST_WHY  200
 #define FULL_PAGE 100
 #define MOST_ORGS 16
 #define HOUR_US   (3600 * US_PER_S)
@@ -113,12 +117,21 @@ static remote_step_t step_of(const char *what, str_t org)
     return (remote_step_t){.what = what, .from_us = TIME_NONE, .to_us = TIME_NONE, .cursor = org};
 }
 
+/* Bounds may be open; a window that is there has something in it. */
+static bool is_window(int64_t from_us, int64_t to_us)
+{
+    bool is_open = from_us == TIME_NONE || to_us == TIME_NONE;
+
+    return (from_us == TIME_NONE || (from_us >= 0 && from_us < LAST_US)) &&
+           (to_us == TIME_NONE || (to_us > 0 && to_us < LAST_US)) && (is_open || from_us < to_us);
+}
+
 static void begin(const void *access, const char *resource, int64_t from_us, int64_t to_us, remote_page_t *out)
 {
     const access_t *x = access;
     bool is_agents = strcmp(resource, AGENTS) == 0;
 
-    for (size_t i = 0; i < x->n_orgs; i++) {
+    for (size_t i = 0; i < x->n_orgs && (is_agents || is_window(from_us, to_us)); i++) {
         remote_step_t step = step_of(AGENTS, x->orgs[i]);
 
         if (is_agents)
@@ -175,10 +188,22 @@ static str_t ask_sweep(const struct sweep *sweep, bool is_export, const remote_s
                         STR_ARG(bound(a, "start_date", from_us)), STR_ARG(bound(a, "end_date", to_us)));
 }
 
+/* As read_orgs makes it: it stands in an address as it is. */
+static bool is_org(str_t cursor)
+{
+    for (size_t i = 0; i < cursor.len; i++)
+        if (!isalnum((unsigned char)cursor.base[i]) && (!cursor.base[i] || !strchr("-._~%", cursor.base[i])))
+            return false;
+    return !str_is_empty(cursor);
+}
+
 static bool path_of(const remote_step_t *s, arena_t *a, str_t *out)
 {
     bool is_export;
     const struct sweep *sweep = sweep_of(s->what, &is_export);
+
+    if (sweep && !is_window(s->from_us, s->to_us))
+        return false;
 
     if (strcmp(s->what, CALL) == 0) {
         *out = arena_printf(a, "/v1/voice/calls/" STR_FMT, STR_ARG(rest_escape(a, s->id)));
@@ -188,7 +213,7 @@ static bool path_of(const remote_step_t *s, arena_t *a, str_t *out)
         *out = ask_sweep(sweep, is_export, s, a);
     else
         *out = arena_printf(a, "/v1/agents?organization_id=" STR_FMT "&is_admin=true", STR_ARG(s->cursor));
-    return !str_is_empty(s->cursor) && (sweep || strcmp(s->what, AGENTS) == 0);
+    return is_org(s->cursor) && (sweep || strcmp(s->what, AGENTS) == 0);
 }
 
 static bool ask(const void *access, const remote_step_t *step, int64_t now_us, arena_t *a, remote_request_t *out,
@@ -207,8 +232,16 @@ static bool ask(const void *access, const remote_step_t *step, int64_t now_us, a
 
 /* ---- reading ---- */
 
+static bool holds(str_t text, str_t secret)
+{
+    for (size_t i = 0; i + secret.len <= text.len; i++)
+        if (crypto_equal(text.base + i, secret.len, secret.base, secret.len))
+            return true;
+    return false;
+}
+
 /* Whatever the status: the word of the envelope counts. */
-static const cJSON *answer_of(const remote_response_t *r, const remote_page_t *out, err_t *err)
+static const cJSON *answer_of(const remote_response_t *r, str_t key, const remote_page_t *out, err_t *err)
 {
     const cJSON *root = rest_answer(r, out, err);
     str_t why = root ? json_str(root, "error") : STR_NONE;
@@ -219,8 +252,9 @@ static const cJSON *answer_of(const remote_response_t *r, const remote_page_t *o
     (void)json_bool(root, "success", &is_good);
     if (is_good && !why.base)
         return root;
-    err_set(err, ERR_UNKNOWN_SHAPE, "expected success, and no error: %.*s", why.len > 200 ? 200 : (int)why.len,
-            why.base ? why.base : "");
+    if (why.len > MOST_WHY || holds(why, key)) /* no body, and no secret, in a log */
+        why = STR("something long");
+    err_set(err, ERR_UNKNOWN_SHAPE, "expected success, not: " STR_FMT, STR_ARG(why));
     return NULL;
 }
 
@@ -287,6 +321,8 @@ static void read_list(const struct sweep *sweep, const remote_step_t *s, const c
     if (seen.rows < FULL_PAGE)
         return;
     next.to_us = seen.least_us == TIME_NONE ? TIME_NONE : seen.least_us + US_PER_MS;
+    if (!seen.is_outside && next.to_us != TIME_NONE && s->from_us != TIME_NONE && next.to_us <= s->from_us)
+        return; /* it reaches beyond the beginning */
     if (seen.is_outside || next.to_us == TIME_NONE || (s->to_us != TIME_NONE && next.to_us >= s->to_us)) {
         next.what = sweep->export;
         next.to_us = s->to_us;
@@ -362,11 +398,12 @@ static bool read(const void *access, const remote_step_t *step, const remote_res
 {
     bool is_export;
     const struct sweep *sweep = sweep_of(step->what, &is_export);
-    const cJSON *root = answer_of(r, out, err), *list;
+    const cJSON *root = answer_of(r, ((const access_t *)access)->rest.key, out, err), *list;
 
-    (void)access;
     if (!root)
         return false;
+    if (sweep && !is_window(step->from_us, step->to_us))
+        return err_set(err, ERR_UNKNOWN_SHAPE, "expected a window of time");
     if (strcmp(step->what, CALL) == 0)
         return read_call(step, root, out, err);
     list = json_at(root, sweep ? "calls" : AGENTS);

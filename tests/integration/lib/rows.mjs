@@ -14,6 +14,9 @@ const LEFT_OUT = [
     'linked_at',
     'timestamp',
     'number_pending_since',
+    'customer_at',
+    'customer_made_at',
+    'customer_mark', // of a business's surrogate id, too
     'way',
 ];
 

@@ -7,10 +7,11 @@
 import assert from 'node:assert/strict';
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
+import {basename} from 'node:path';
 import {after, before, describe, test} from 'node:test';
 import {CALLS, phoneNumber, twilioCall, vapiCall} from './lib/calls.mjs';
 import {connect, createDatabase} from './lib/database.mjs';
-import {listFixtures, MORE_SECRETS, providersWithFixtures, readFixture, signFixture} from './lib/fixtures.mjs';
+import {listFixtures, listObjects, MORE_SECRETS, providersWithFixtures, readFixture, signFixture} from './lib/fixtures.mjs';
 import {BIN, hooklineEnv, runHookline, SANITIZED, startHookline} from './lib/hookline.mjs';
 import {startLoad} from './lib/load.mjs';
 import {assertSameRows, rowsByCall} from './lib/rows.mjs';
@@ -675,4 +676,56 @@ test('what the database does not take is left as it is, and said', async (t) => 
     assert.match(summary, /not done$/);
     assert.deepEqual(await everything(database), before);
     assert.equal(replay(database).summary, '6 deliveries: 6 understood');
+});
+
+/** Objects of APIs among the fixtures: [{provider, route, name, body}]. */
+function apiObjects() {
+    return providersWithFixtures().flatMap((provider) =>
+        listObjects(provider).map((name) => ({...readFixture(provider, name), provider, route: basename(name).split('.')[0]})),
+    );
+}
+
+async function keepUnread(database, {provider, route, body}, n) {
+    const key = `unknown:${n}`;
+    await database.rows(
+        `WITH k AS (INSERT INTO event_keys (key_hash) VALUES (${hashOf('$1::text', '$2::text')}))
+         INSERT INTO call_events (provider, event_key, event_type, route, way, payload, error, received_at)
+         VALUES ($1, $2, 'unknown', $3, 'reconcile', $4, 'an older version', now())`,
+        [provider, key, route, JSON.stringify(body)],
+    );
+}
+
+test('what an API was asked for has the rows and the name that its callback has', async (t) => {
+    const {database, hookline, take} = await start(t, {...MORE_SECRETS, TWILIO_ACCOUNT_SID: null});
+    const objects = apiObjects();
+    assert.ok(objects.length > 0);
+    for (const [n, object] of objects.entries()) await keepUnread(database, object, n);
+    const {rows} = replay(database);
+    assert.deepEqual([...new Set(outcomes({rows}).map((outcome) => outcome.split(':')[0]))].sort(), [
+        'duplicate',
+        'understood',
+    ]);
+    await checkKeys(database);
+    const [call] = await database.rows(`SELECT * FROM voice_calls WHERE provider_call_id = 'CA${'2'.padStart(32, '0')}'`);
+    assert.deepEqual(
+        [call.status, Number(call.duration_seconds), Number(call.cost), call.cost_currency, call.from_number],
+        ['completed', 24, 0.014, 'USD', '+12025550100'],
+    );
+    assert.equal(call.recording.id, 'RE00000000000000000000000000000001');
+
+    // The callbacks come after all: nothing of it happens a second time.
+    const events = () => database.value('SELECT count(*)::int FROM call_events');
+    const before = await events();
+    for (const [provider, name] of [
+        ['twilio', 'status-outbound-3-completed.form'],
+        ['twilio', 'recording-status-completed.form'],
+        ['livekit', 'events/room_started.json'],
+        ['livekit', 'events/participant_joined_agent.json'],
+        ['livekit', 'events/participant_joined_sip_inbound.json'],
+        ['livekit', 'events/egress_ended_complete.json'],
+    ])
+        await take(signFixture(provider, 'events', readFixture(provider, name)));
+    assert.equal(await events(), before);
+    assert.equal(await database.value("SELECT count(*)::int FROM call_participants WHERE participant_id = 'PA_sip7JkLmNoPq'"), 1);
+    await hookline.end();
 });

@@ -26,15 +26,23 @@ export function providersWithFixtures() {
     return names.filter((name) => existsSync(join(ROOT, 'webhooks', name)));
 }
 
-/** Names of a provider's bodies, below its folder: "events/room_started.json". */
-export function listFixtures(provider, below = '') {
+function listFiles(provider, below = '') {
     return readdirSync(join(FOLDER, provider, below), {withFileTypes: true})
         .flatMap((entry) => {
             const name = join(below, entry.name);
-            return entry.isDirectory() ? listFixtures(provider, name) : [name];
+            return entry.isDirectory() ? listFiles(provider, name) : [name];
         })
-        .filter((name) => /\.(form|json)$/.test(name) && !NO_BODY.test(basename(name)))
         .sort();
+}
+
+/** Names of a provider's bodies, below its folder: "events/room_started.json". */
+export function listFixtures(provider) {
+    return listFiles(provider).filter((name) => /\.(form|json)$/.test(name) && !NO_BODY.test(basename(name)));
+}
+
+/** Names of the objects of a provider's API, below its folder: "api/api-call.completed.json". */
+export function listObjects(provider) {
+    return listFiles(provider).filter((name) => /^api-.*\.json$/.test(basename(name)));
 }
 
 /** {name, bytes, body}: body is the JSON that hookline makes of it, a form being an object of texts. */

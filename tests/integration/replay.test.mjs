@@ -706,7 +706,7 @@ test('what an API was asked for has the rows and the name that its callback has'
         'understood',
     ]);
     await checkKeys(database);
-    const [call] = await database.rows(`SELECT * FROM voice_calls WHERE provider_call_id = 'CA${'2'.padStart(32, '0')}'`);
+    const call = await database.row('SELECT * FROM voice_calls WHERE provider_call_id = $1', [`CA${'2'.padStart(32, '0')}`]);
     assert.deepEqual(
         [call.status, Number(call.duration_seconds), Number(call.cost), call.cost_currency, call.from_number],
         ['completed', 24, 0.014, 'USD', '+12025550100'],
@@ -726,6 +726,7 @@ test('what an API was asked for has the rows and the name that its callback has'
     ])
         await take(signFixture(provider, 'events', readFixture(provider, name)));
     assert.equal(await events(), before);
-    assert.equal(await database.value("SELECT count(*)::int FROM call_participants WHERE participant_id = 'PA_sip7JkLmNoPq'"), 1);
+    const stays = "SELECT count(*)::int FROM call_participants WHERE participant_id = 'PA_sip7JkLmNoPq'";
+    assert.equal(await database.value(stays), 1);
     await hookline.end();
 });

@@ -4,6 +4,8 @@
 #include "command.h"
 #include "config/config.h"
 #include "ingest/keyring.h"
+#include "reconcile/keys.h"
+#include "reconcile/session.h"
 #include "store/access.h"
 #include "store/migrate.h"
 
@@ -12,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define PROBE_US (10 * US_PER_S)
 
 /* ---- migrate ---- */
 
@@ -114,6 +118,59 @@ static void check_providers(checks_t *c, const config_t *config)
     if (!on)
         say(c, false, "providers", "none is on: nothing would be accepted", "set the secret of at least one provider");
     keyring_free(keys);
+}
+
+/* An API that cannot be reached now stops nobody from serving; one that refuses the key will go on to. */
+static void check_api(checks_t *c, const provider_t *p, const void *access, const session_settings_t *settings,
+                      fetcher_t *fetcher)
+{
+    err_t err = {.code = ERR_NONE};
+    int status = 0;
+    bool good = session_probe(settings, p, access, fetcher, &status, &err);
+    bool refused = status == 401 || status == 402 || status == 403;
+    char detail[300];
+    buf_t hint = BUF_EMPTY;
+
+    if (good || refused)
+        (void)snprintf(detail, sizeof(detail), refused ? "its API answers %d" : "its API takes the key", status);
+    else
+        (void)snprintf(detail, sizeof(detail), "its API was not reached: %.200s", err.detail);
+    if (status == 402)
+        buf_add(&hint, STR("the account has to be paid for"));
+    if (refused && status != 402) {
+        buf_add(&hint, STR("check "));
+        keys_name(p, &hint);
+    }
+    if (!refused && !good)
+        buf_add(&hint, STR("what its webhooks leave out is not fetched until it answers"));
+    buf_addc(&hint, '\0');
+    say(c, !refused, p->name, detail, hint.base);
+    buf_clear(&hint);
+}
+
+static void check_apis(checks_t *c, const config_t *config)
+{
+    setting_source_t source = config_source(config);
+    fetcher_t *fetcher = fetcher_new();
+    session_settings_t settings;
+
+    session_settings_read(&settings, config);
+    if (settings.timeout_us > PROBE_US)
+        settings.timeout_us = PROBE_US;
+    for (size_t i = 0; i < PROVIDER_COUNT; i++) {
+        const remote_t *remote = PROVIDERS[i]->remote;
+        err_t err = {.code = ERR_NONE};
+        void *access = remote ? remote->access_new(&source, &err) : NULL;
+
+        if (access) {
+            check_api(c, PROVIDERS[i], access, &settings, fetcher);
+            remote->access_free(access);
+        } else if (err.code != ERR_NONE) {
+            say(c, false, PROVIDERS[i]->name, err.detail, err.hint);
+        }
+    }
+    session_settings_clear(&settings);
+    fetcher_free(fetcher);
 }
 
 static void check_public_url(checks_t *c, const config_t *config)
@@ -246,6 +303,7 @@ int check_command(int argc, char **argv)
     check_public_url(&checks, config);
     check_region(&checks, config);
     check_providers(&checks, config);
+    check_apis(&checks, config);
     check_voice(&checks, config);
     if (config_is_set(config, "HOOKLINE_TLS_LISTEN")) {
         check_readable(&checks, config, "HOOKLINE_TLS_CERT");

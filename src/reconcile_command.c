@@ -331,7 +331,10 @@ static void run_over(work_t *w, const provider_t *p, const void *access)
     report_t report = {.requests = 0};
     err_t err = {.code = ERR_NONE};
     int64_t began_us = clock_mono_us();
-    lease_t lease = session_run(&w->settings, &wish, w->fetcher, &status, &report, &err);
+    lease_t lease;
+
+    picture.next_us = began_us + (picture.terminal ? 0 : LINE_US);
+    lease = session_run(&w->settings, &wish, w->fetcher, &status, &report, &err);
 
     wipe(&picture);
     if (lease == LEASE_TAKEN)

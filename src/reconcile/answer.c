@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "reconcile/find.h"
-#include "store/batch.h"
+#include "reconcile/keys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,13 +65,14 @@ typedef struct haul {
     uint8_t hash[16]; /* of all payloads */
 } haul_t;
 
-/* One that came already in this run is not written again. */
-static bool is_fresh(run_t *r, delivery_t *d)
+/* Another object about the same happening says more of it; the very same one says nothing more. */
+static bool is_fresh(run_t *r, const remote_find_t *f)
 {
-    if (d->unstored)
-        return false;
-    batch_hash_key(d);
-    if (seen_add(&r->report->events, d->key_hash))
+    str_t parts[] = {str_from(f->route), f->payload};
+    uint8_t hash[16];
+
+    seen_hash(parts, COUNT(parts), hash);
+    if (seen_add(&r->report->objects, hash))
         return true;
     r->report->duplicate++;
     return false;
@@ -84,10 +85,15 @@ static void note_dead(run_t *r, const delivery_t *d)
                  STR_ARG(d->error));
 }
 
-static void add_delivery(run_t *r, haul_t *h, delivery_t *d)
+static void add_find(run_t *r, haul_t *h, const remote_find_t *f)
 {
+    delivery_t *d;
+
     r->report->fetched++;
-    if (!is_fresh(r, d)) {
+    if (!is_fresh(r, f))
+        return;
+    d = find_understand(r->o->provider, f);
+    if (d->unstored) {
         delivery_free(d);
         return;
     }
@@ -109,7 +115,7 @@ static haul_t take_finds(run_t *r, const remote_page_t *page)
     n = 0;
     for (const remote_find_t *f = page->finds; f; f = f->next) {
         payloads[n++] = f->payload;
-        add_delivery(r, &h, find_understand(r->o->provider, f));
+        add_find(r, &h, f);
     }
     if (n)
         seen_hash(payloads, n, h.hash);
@@ -268,7 +274,6 @@ static void take_gone(run_t *r, step_t *s, arena_t *a)
     remote_page_init(&nothing, a);
     if (s->reaped.base) {
         h.list[h.count++] = find_infer_gone(r->o->provider, s->reaped);
-        batch_hash_key(h.list[0]);
     } else {
         report_skip(r->report, "gone", s->at.id);
     }
@@ -307,24 +312,12 @@ static void count_request(const run_t *r, const answer_t *a)
     r->report->requests++;
 }
 
-/* What the operator is to look at: settings that hold a key for the API, and not a webhook's secret. */
-static void name_keys(const provider_t *p, buf_t *out)
-{
-    size_t said = 0;
-
-    for (size_t i = 0; i < p->n_settings; i++)
-        if (p->settings[i].secret && !strstr(p->settings[i].name, "WEBHOOK"))
-            buf_printf(out, "%s%s", said++ ? ", " : "", p->settings[i].name);
-    if (!said)
-        buf_add(out, STR("its key"));
-}
-
 static void end_refused(run_t *r, int status)
 {
     buf_t keys = BUF_EMPTY;
     err_t err = {.code = ERR_NONE};
 
-    name_keys(r->o->provider, &keys);
+    keys_name(r->o->provider, &keys);
     if (status == 402)
         err_set(&err, ERR_CONFIG, "%s answers 402: the account has to be paid for", r->o->provider->title);
     else

@@ -48,7 +48,8 @@ bool ledger_end(ledger_t *l, const char *status, const report_t *r, err_t *err);
 typedef struct ledger_work {
     window_t **windows; /* the caller's, from mem_alloc */
     size_t n_windows;
-    step_t *steps; /* by next, in order; of those windows */
+    step_t **steps; /* as well; of those windows, in order */
+    size_t n_steps;
 } ledger_work_t;
 
 bool ledger_watermark(ledger_t *l, const char *resource, int64_t *us, err_t *err); /* TIME_NONE: none yet */

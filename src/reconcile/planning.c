@@ -51,18 +51,13 @@ static bool must_restart(const window_t *w)
     return w->tries > TRIES_WITH_WHAT_IS_LEFT || w->open == 0;
 }
 
-/* Those of it that are to be made; the others are dropped. */
 static steps_t steps_left(const ledger_work_t *work, const window_t *w)
 {
-    steps_t out = {.count = 0};
-    size_t n = 0;
+    steps_t out = {.list = mem_alloc((work->n_steps + 1) * sizeof(*out.list))};
 
-    for (step_t *s = work->steps; s; s = s->next)
-        n += s->window == w;
-    out.list = mem_alloc((n + 1) * sizeof(*out.list));
-    for (step_t *s = work->steps; s; s = s->next)
-        if (s->window == w)
-            out.list[out.count++] = s;
+    for (size_t i = 0; i < work->n_steps; i++)
+        if (work->steps[i]->window == w)
+            out.list[out.count++] = work->steps[i];
     return out;
 }
 
@@ -98,9 +93,10 @@ static bool take_up_left(run_t *r, const remote_resource_t *resource, int64_t no
 
     for (size_t i = 0; i < work.n_windows; i++)
         run_add_window(r, work.windows[i]);
-    for (size_t i = work.n_windows; ok && i-- > 0;)
-        ok = take_up(r, &work, work.windows[i], err);
+    for (size_t i = work.n_windows; i-- > 0;) /* all of them, so that every step has an owner */
+        ok = take_up(r, &work, work.windows[i], err) && ok;
     free(work.windows);
+    free(work.steps);
     return ok;
 }
 

@@ -15,7 +15,7 @@ void report_clear(report_t *r)
         free(r->errors[i]);
     free(r->skips);
     seen_clear(&r->became);
-    seen_clear(&r->events);
+    seen_clear(&r->objects);
     *r = (report_t){.requests = 0};
 }
 

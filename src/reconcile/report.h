@@ -30,7 +30,7 @@ typedef struct report {
     char *errors[REPORT_MAX_ERRORS];
     size_t n_errors; /* of those that are kept */
     uint64_t all_errors;
-    seen_t became, events; /* calls by hash, event keys */
+    seen_t became, objects; /* calls, and what was fetched, by hash */
 } report_t;
 
 void report_clear(report_t *r);

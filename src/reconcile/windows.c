@@ -68,7 +68,8 @@ static bool forget(ledger_t *l, const ledger_wish_t *w, err_t *err)
                                                                                                                     "al"
                                                                                                                     "es"
                                                                                                                     "ce"
-                                                                                                                    "(" ONE_TIME(5) ", to_at)))",
+                                                                                                                    "(" ONE_TIME(
+                                                                                                                        5) ", to_at)))",
         err);
 }
 
@@ -133,7 +134,6 @@ static step_t *read_step(const PGresult *r, int row, window_t *window)
 
 static bool read_steps(ledger_t *l, ledger_work_t *out, err_t *err)
 {
-    step_t **tail = &out->steps;
     PGresult *r;
 
     ledger_params(l);
@@ -145,11 +145,12 @@ static bool read_steps(ledger_t *l, ledger_work_t *out, err_t *err)
                          "to_at") ", object_id, cursor, mark, asked_at IS NOT NULL FROM public.reconcile_steps"
                                   " WHERE window_id = ANY ($1::int8[]) ORDER BY id",
                      err);
-    for (int i = 0; r && i < PQntuples(r); i++) {
-        window_t *w = window_of(out, ledger_int_at(r, i, 1));
+    out->n_steps = r ? (size_t)PQntuples(r) : 0;
+    out->steps = mem_alloc((out->n_steps + 1) * sizeof(*out->steps));
+    for (size_t i = 0; i < out->n_steps; i++) {
+        window_t *w = window_of(out, ledger_int_at(r, (int)i, 1));
 
-        *tail = read_step(r, i, w);
-        tail = &(*tail)->next;
+        out->steps[i] = read_step(r, (int)i, w);
         w->open++;
     }
     PQclear(r);

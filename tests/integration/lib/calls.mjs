@@ -8,7 +8,7 @@ import {createHash} from 'node:crypto';
 import {signLivekit, signTwilio, signVapi} from './sign.mjs';
 import {SECRETS} from './hookline.mjs';
 
-const START_MS = Date.UTC(2026, 7, 12, 16, 3, 20);
+export const START_MS = Date.UTC(2026, 7, 12, 16, 3, 20);
 
 /** `digits` hex digits that belong to this seed and name, and to no other. */
 function hex(seed, name, digits) {

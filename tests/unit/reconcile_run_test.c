@@ -1,0 +1,808 @@
+/* reconcile_run_test.c – a run over a provider that is made up, with a ledger in memory and a transport that answers
+ * from a script and keeps the clock: nobody waits. */
+#include "reconcile/run.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "reconcile/find.h"
+#include "unit.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#define DAY  (INT64_C(86400) * US_PER_S)
+#define MOST 200 /* requests */
+
+/* ---- the world: what the script says, and what was seen ---- */
+
+typedef struct world {
+    /* the transport */
+    int64_t now_us;
+    void (*script)(str_t url, int count, answer_t *a); /* fills in status, body … */
+    bool silent;                                       /* nothing is answered, and after a while it is told to stop */
+    int requests, received, most_in_flight;
+    answer_t *answers[MOST];
+    int64_t sent_us[MOST];
+    char urls[MOST][80];
+    _Atomic bool stop;
+    /* the ledger */
+    window_t *left;
+    step_t *left_steps[4];
+    size_t n_left_steps;
+    const char *known_mark;
+    err_code_t commit_fails;
+    int commits, restarts, asked_once, failed_steps, renewals;
+    size_t planned, covered, failed;
+    size_t deliveries;
+    char last_key[120], last_reason[60];
+    int64_t watermark_us, planned_watermark_us;
+    const char *stale;
+    int stale_asked;
+    char end[16];
+} world_t;
+
+static world_t w;
+
+/* ---- the ledger, in memory ---- */
+
+struct ledger {
+    int unused;
+};
+
+bool ledger_renew(ledger_t *l, const report_t *r, err_t *err)
+{
+    (void)l;
+    (void)r;
+    (void)err;
+    w.renewals++;
+    return true;
+}
+
+bool ledger_end(ledger_t *l, const char *status, const report_t *r, err_t *err)
+{
+    (void)l;
+    (void)r;
+    (void)err;
+    (void)snprintf(w.end, sizeof(w.end), "%s", status);
+    return true;
+}
+
+bool ledger_watermark(ledger_t *l, const char *resource, int64_t *us, err_t *err)
+{
+    (void)l;
+    (void)resource;
+    (void)err;
+    *us = w.watermark_us;
+    return true;
+}
+
+bool ledger_left(ledger_t *l, const ledger_wish_t *wish, ledger_work_t *out, err_t *err)
+{
+    (void)l;
+    (void)err;
+    *out = (ledger_work_t){.windows = NULL};
+    if (!w.left)
+        return true;
+    out->windows = mem_alloc(sizeof(*out->windows));
+    out->windows[out->n_windows++] = w.left;
+    w.left->resource = wish->resource;
+    out->steps = mem_alloc((w.n_left_steps + 1) * sizeof(*out->steps));
+    for (size_t i = 0; i < w.n_left_steps; i++) {
+        out->steps[out->n_steps++] = w.left_steps[i];
+        w.left_steps[i]->window = w.left;
+        w.left->open++;
+    }
+    w.left = NULL;
+    return true;
+}
+
+bool ledger_plan(ledger_t *l, const char *resource, window_t **windows, size_t n, step_t **steps, size_t n_steps,
+                 int64_t watermark_us, err_t *err)
+{
+    (void)l;
+    (void)resource;
+    (void)windows;
+    (void)err;
+    w.planned += n;
+    w.planned_watermark_us = watermark_us;
+    for (size_t i = 0; i < n_steps; i++)
+        steps[i]->id = (int64_t)i + 1;
+    return true;
+}
+
+bool ledger_restart(ledger_t *l, window_t *window, step_t **steps, size_t n_steps, err_t *err)
+{
+    (void)l;
+    (void)window;
+    (void)steps;
+    (void)err;
+    w.restarts++;
+    return n_steps > 0;
+}
+
+bool ledger_window_end(ledger_t *l, window_t *window, err_t *err)
+{
+    (void)l;
+    (void)err;
+    if (window->error[0])
+        w.failed++;
+    else
+        w.covered++;
+    return true;
+}
+
+bool ledger_commit(ledger_t *l, ledger_page_t *page, err_t *err)
+{
+    (void)l;
+    if (w.commit_fails != ERR_NONE)
+        return err_set(err, w.commit_fails, "it was made to fail");
+    w.commits++;
+    w.deliveries += page->n_deliveries;
+    page->touched = arena_alloc(page->arena, (page->n_deliveries + 1) * sizeof(*page->touched));
+    for (size_t i = 0; i < page->n_deliveries; i++) {
+        const delivery_t *d = page->deliveries[i];
+
+        assert_int_equal(d->way, WAY_RECONCILE);
+        (void)snprintf(w.last_key, sizeof(w.last_key), STR_FMT, STR_ARG(d->event_key));
+        (void)snprintf(w.last_reason, sizeof(w.last_reason), STR_FMT, STR_ARG(d->error));
+        if (d->call_id.base)
+            page->touched[page->n_touched++] =
+                (touched_t){STR("made_up"), arena_dup(page->arena, d->call_id), BECAME_NEW};
+    }
+    for (size_t i = 0; w.known_mark && i < page->n_follows; i++)
+        page->known[i] = str_eq(page->follows[i]->mark, str_from(w.known_mark));
+    return true;
+}
+
+bool ledger_step_asked(ledger_t *l, const step_t *s, err_t *err)
+{
+    (void)l;
+    (void)s;
+    (void)err;
+    w.asked_once++;
+    return true;
+}
+
+bool ledger_step_failed(ledger_t *l, const step_t *s, const char *why, err_t *err)
+{
+    (void)l;
+    (void)s;
+    (void)why;
+    (void)err;
+    w.failed_steps++;
+    return true;
+}
+
+bool ledger_stale(ledger_t *l, int64_t age_us, size_t most, arena_t *a, str_t **ids, size_t *count, err_t *err)
+{
+    (void)l;
+    (void)most;
+    (void)err;
+    assert_int_equal(age_us, 3 * 3600 * US_PER_S);
+    w.stale_asked++;
+    *count = w.stale != NULL;
+    *ids = arena_alloc(a, sizeof(**ids));
+    **ids = str_from(w.stale);
+    return true;
+}
+
+/* ---- the transport ---- */
+
+static int64_t now(void *ctx)
+{
+    (void)ctx;
+    return w.now_us;
+}
+
+static bool send_it(void *ctx, const remote_request_t *r, void *ticket, err_t *err)
+{
+    arena_t *arena = arena_new(1024);
+    answer_t *a = arena_zalloc(arena, sizeof(*a));
+
+    (void)ctx;
+    (void)err;
+    *a = (answer_t){.ticket = ticket, .came = true, .sent = true, .response.status = 200, .arena = arena};
+    a->response.body = STR("{}");
+    assert_true(w.requests < MOST);
+    (void)snprintf(w.urls[w.requests], sizeof(w.urls[0]), STR_FMT, STR_ARG(r->url));
+    w.sent_us[w.requests] = w.now_us;
+    w.answers[w.requests++] = a;
+    w.script(r->url, w.requests, a);
+    if (w.requests - w.received > w.most_in_flight)
+        w.most_in_flight = w.requests - w.received;
+    return true;
+}
+
+/* In the order of asking, each 10 ms after the one before. */
+static answer_t *receive(void *ctx, int64_t until_us)
+{
+    (void)ctx;
+    if (w.received < w.requests && !w.silent) {
+        w.now_us += 10 * US_PER_MS;
+        return w.answers[w.received++];
+    }
+    w.now_us = until_us > w.now_us ? until_us : w.now_us + 1;
+    if (w.silent)
+        atomic_store(&w.stop, true);
+    return NULL;
+}
+
+/* ---- the provider: {"items": [{"id"}], "next": cursor, "details": [{"id", "mark"}], "gone": true} ---- */
+
+static bool normalise(delivery_t *d, err_t *err)
+{
+    str_t id = json_str(d->root, "id");
+
+    if (!id.base)
+        return err_set(err, ERR_UNKNOWN_SHAPE, "expected an id");
+    d->event_key = arena_printf(d->arena, "item:" STR_FMT, STR_ARG(id));
+    d->call_id = id;
+    (void)fact_call(&d->facts, id);
+    return true;
+}
+
+static void begin(const void *access, const char *resource, int64_t from_us, int64_t to_us, remote_page_t *out)
+{
+    remote_step_t step = {.what = "list", .from_us = from_us, .to_us = to_us};
+
+    (void)access;
+    (void)resource;
+    remote_then(out, &step, STR_NONE);
+}
+
+static bool one(const void *access, str_t call_id, arena_t *a, remote_step_t *out)
+{
+    (void)access;
+    (void)a;
+    *out = (remote_step_t){.what = "one", .from_us = TIME_NONE, .to_us = TIME_NONE, .id = call_id};
+    return true;
+}
+
+static bool ask(const void *access, const remote_step_t *step, int64_t now_us, arena_t *a, remote_request_t *out,
+                err_t *err)
+{
+    (void)access;
+    (void)now_us;
+    (void)err;
+    *out = (remote_request_t){
+        .method = "GET",
+        .url = arena_printf(a, "%s/" STR_FMT "/" STR_FMT, step->what, STR_ARG(step->id), STR_ARG(step->cursor)),
+        .once = strcmp(step->what, "pay") == 0,
+    };
+    return true;
+}
+
+static bool read_it(const void *access, const remote_step_t *step, const remote_response_t *r, remote_page_t *out,
+                    err_t *err)
+{
+    cJSON *root = json_parse(out->arena, r->body, err);
+    str_t next = root ? json_str(root, "next") : STR_NONE;
+    remote_step_t then = {.what = step->what, .from_us = step->from_us, .to_us = step->to_us, .cursor = next};
+
+    (void)access;
+    if (!root)
+        return false;
+    (void)json_bool(root, "gone", &out->gone);
+    for (const cJSON *i = json_at(root, "items") ? json_at(root, "items")->child : NULL; i; i = i->next) {
+        out->seen++;
+        (void)remote_found(out, "api", json_print(out->arena, i), json_str(i, "id"), TIME_NONE);
+    }
+    if (next.base)
+        remote_then(out, &then, STR_NONE);
+    for (const cJSON *i = json_at(root, "details") ? json_at(root, "details")->child : NULL; i; i = i->next) {
+        remote_step_t detail = {.what = json_str(i, "what").base ? json_str(i, "what").base : "detail",
+                                .from_us = TIME_NONE,
+                                .to_us = TIME_NONE,
+                                .id = json_str(i, "id")};
+
+        remote_then(out, &detail, json_str(i, "mark"));
+    }
+    return true;
+}
+
+static const remote_resource_t RESOURCES[] = {{.name = "calls", .overlap_us = 60 * US_PER_S}};
+static const remote_t REMOTE = {
+    .resources = RESOURCES,
+    .n_resources = COUNT(RESOURCES),
+    .most_at_once = 2,
+    .least_gap_us = 50 * US_PER_MS,
+    .begin = begin,
+    .one = one,
+    .ask = ask,
+    .read = read_it,
+};
+static const setting_t SETTINGS[] = {{.name = "MADE_UP_WEBHOOK_SECRET", .secret = true},
+                                     {.name = "MADE_UP_API_KEY", .secret = true},
+                                     {.name = "MADE_UP_URL"}};
+static const hook_route_t ROUTES[] = {{.name = "api"}};
+static const provider_t MADE_UP = {
+    .name = "made_up",
+    .title = "Made Up",
+    .settings = SETTINGS,
+    .n_settings = COUNT(SETTINGS),
+    .routes = ROUTES,
+    .n_routes = COUNT(ROUTES),
+    .normalise = normalise,
+    .remote = &REMOTE,
+};
+
+/* ---- a run ---- */
+
+static report_t report;
+
+static void reset(void)
+{
+    report_clear(&report);
+    memset(&w, 0, sizeof(w));
+    w.now_us = 1000 * US_PER_S;
+    w.watermark_us = clock_wall_us() - 300 * US_PER_S; /* so that there is one window */
+    w.commit_fails = ERR_NONE;
+}
+
+static run_status_t run_with(void (*script)(str_t url, int count, answer_t *a), const char *resource)
+{
+    transport_t transport = {.now_us = now, .send = send_it, .receive = receive};
+    ledger_t ledger = {0};
+    run_options_t o = {
+        .provider = &MADE_UP,
+        .transport = &transport,
+        .ledger = &ledger,
+        .resource = resource,
+        .since_us = TIME_NONE,
+        .until_us = TIME_NONE,
+        .reach_us = DAY,
+        .stale_us = 3 * 3600 * US_PER_S,
+        .stop = &w.stop,
+    };
+    run_status_t status;
+
+    w.script = script;
+    status = run_make(&o, &report);
+    for (int i = w.received; i < w.requests; i++)
+        arena_free(w.answers[i]->arena);
+    assert_string_equal(w.end, run_status_name(status));
+    return status;
+}
+
+static void say(answer_t *a, const char *body)
+{
+    a->response.body = arena_dup(a->arena, str_from(body));
+}
+
+static bool is_url(str_t url, const char *text)
+{
+    return str_eq(url, str_from(text));
+}
+
+static bool has_error(const char *part)
+{
+    for (size_t i = 0; i < report.n_errors; i++)
+        if (strstr(report.errors[i], part))
+            return true;
+    return false;
+}
+
+/* ---- pages ---- */
+
+static void two_pages(str_t url, int count, answer_t *a)
+{
+    (void)count;
+    if (is_url(url, "list//"))
+        say(a, "{\"items\": [{\"id\": \"a\"}, {\"id\": \"b\"}], \"next\": \"2\"}");
+    else if (is_url(url, "list//2"))
+        say(a, "{\"items\": [{\"id\": \"c\"}]}");
+}
+
+static void test_every_page_is_read_and_the_window_covered(void **state)
+{
+    (void)state;
+    reset();
+    assert_int_equal(run_with(two_pages, NULL), RUN_DONE);
+    assert_int_equal(w.requests, 2);
+    assert_int_equal(w.deliveries, 3);
+    assert_int_equal(report.fetched, 3);
+    assert_int_equal(report.calls[BECAME_NEW], 3);
+    assert_int_equal(w.covered, 1);
+    assert_int_equal(report.all_errors, 0);
+    assert_true(w.planned_watermark_us > w.watermark_us);
+}
+
+static void twice(str_t url, int count, answer_t *a)
+{
+    (void)count;
+    say(a,
+        is_url(url, "list//") ? "{\"items\": [{\"id\": \"a\"}, {\"id\": \"a\"}, {\"id\": \"a\", \"more\": 1}]}" : "{}");
+}
+
+static void test_the_same_object_twice_is_a_duplicate_and_one_that_says_more_is_not(void **state)
+{
+    (void)state;
+    reset();
+    assert_int_equal(run_with(twice, NULL), RUN_DONE);
+    assert_int_equal(report.fetched, 3);
+    assert_int_equal(report.duplicate, 1);
+    assert_int_equal(w.deliveries, 2);
+    assert_int_equal(report.calls[BECAME_NEW], 1);
+}
+
+static void with_details(str_t url, int count, answer_t *a)
+{
+    (void)count;
+    if (is_url(url, "list//"))
+        say(a, "{\"items\": [{\"id\": \"a\"}], \"next\": \"2\", \"details\": [{\"id\": \"a\", \"mark\": \"old\"},"
+               " {\"id\": \"b\", \"mark\": \"new\"}, {\"id\": \"b\", \"mark\": \"new\"}]}");
+}
+
+static void test_details_come_before_the_next_page_and_only_once(void **state)
+{
+    (void)state;
+    reset();
+    assert_int_equal(run_with(with_details, NULL), RUN_DONE);
+    assert_int_equal(w.requests, 4);
+    assert_string_equal(w.urls[1], "detail/a/");
+    assert_string_equal(w.urls[2], "detail/b/");
+    assert_string_equal(w.urls[3], "list//2");
+    assert_int_equal(report.all_errors, 0);
+}
+
+static void test_what_has_not_changed_is_not_asked_for(void **state)
+{
+    (void)state;
+    reset();
+    w.known_mark = "old";
+    assert_int_equal(run_with(with_details, NULL), RUN_DONE);
+    assert_int_equal(w.requests, 3);
+    assert_string_equal(w.urls[1], "detail/b/");
+}
+
+static void not_an_item(str_t url, int count, answer_t *a)
+{
+    (void)count;
+    if (is_url(url, "list//"))
+        say(a, "{\"items\": [{\"no\": \"id\"}, {\"id\": \"a\"}]}");
+}
+
+static void test_what_cannot_be_understood_is_kept_and_told(void **state)
+{
+    (void)state;
+    reset();
+    assert_int_equal(run_with(not_an_item, NULL), RUN_DONE);
+    assert_int_equal(w.deliveries, 2);
+    assert_int_equal(report.dead, 1);
+    assert_true(has_error("expected an id"));
+    assert_int_equal(w.covered, 1);
+}
+
+/* ---- manners ---- */
+
+static void many(str_t url, int count, answer_t *a)
+{
+    (void)count;
+    if (is_url(url, "list//"))
+        say(a, "{\"details\": [{\"id\": \"a\"}, {\"id\": \"b\"}, {\"id\": \"c\"}, {\"id\": \"d\"}, {\"id\": \"e\"}]}");
+}
+
+static void test_it_asks_no_more_at_once_and_no_faster_than_the_provider_allows(void **state)
+{
+    (void)state;
+    reset();
+    assert_int_equal(run_with(many, NULL), RUN_DONE);
+    assert_int_equal(w.requests, 6);
+    assert_in_range(w.most_in_flight, 1, 2);
+    for (int i = 1; i < w.requests; i++)
+        assert_true(w.sent_us[i] - w.sent_us[i - 1] >= REMOTE.least_gap_us);
+}
+
+static void busy_first(str_t url, int count, answer_t *a)
+{
+    static const remote_field_t WAIT[] = {{{"retry-after", 11}, {"30", 2}}};
+
+    if (count > 1) {
+        two_pages(url, count, a);
+        return;
+    }
+    a->response.status = 429;
+    a->response.fields = WAIT;
+    a->response.n_fields = COUNT(WAIT);
+}
+
+static void test_it_waits_for_as_long_as_it_is_told_and_keeps_its_lease(void **state)
+{
+    (void)state;
+    reset();
+    assert_int_equal(run_with(busy_first, NULL), RUN_DONE);
+    assert_true(w.sent_us[1] - w.sent_us[0] >= 30 * US_PER_S);
+    assert_int_equal(w.deliveries, 3);
+    assert_true(w.renewals > 20);
+}
+
+static void broken(str_t url, int count, answer_t *a)
+{
+    if (count <= 2)
+        say(a, "{\"items\": [{\"id\"");
+    else
+        two_pages(url, count, a);
+}
+
+static void test_an_answer_cut_short_is_asked_for_again(void **state)
+{
+    (void)state;
+    reset();
+    assert_int_equal(run_with(broken, NULL), RUN_DONE);
+    assert_int_equal(w.requests, 4);
+    assert_int_equal(w.deliveries, 3);
+}
+
+static void always_500(str_t url, int count, answer_t *a)
+{
+    (void)count;
+    if (is_url(url, "detail/b/"))
+        a->response.status = 500;
+    else
+        many(url, count, a);
+}
+
+static void test_a_step_that_goes_on_failing_fails_its_window_and_the_others_go_on(void **state)
+{
+    (void)state;
+    reset();
+    assert_int_equal(run_with(always_500, NULL), RUN_FAILED);
+    assert_int_equal(w.failed_steps, 1);
+    assert_int_equal(w.failed, 1);
+    assert_int_equal(w.commits, 5);
+    assert_int_equal(w.requests, 1 + 4 + 8);
+    assert_true(has_error("detail b: the provider answers 500, again and again"));
+}
+
+static void refused(str_t url, int count, answer_t *a)
+{
+    many(url, count, a);
+    if (count == 2)
+        a->response.status = 401;
+}
+
+static void test_a_refused_key_ends_the_run_and_names_the_setting(void **state)
+{
+    (void)state;
+    reset();
+    assert_int_equal(run_with(refused, NULL), RUN_FAILED);
+    assert_true(w.requests <= 4);
+    assert_true(has_error("Made Up answers 401: check MADE_UP_API_KEY"));
+    assert_false(has_error("WEBHOOK"));
+    assert_int_equal(w.covered + w.failed, 0); /* another run goes on with it */
+}
+
+static void paid(str_t url, int count, answer_t *a)
+{
+    (void)count;
+    if (is_url(url, "list//"))
+        say(a, "{\"details\": [{\"id\": \"a\", \"what\": \"pay\"}]}");
+    else if (is_url(url, "pay/a/"))
+        a->came = false;
+}
+
+static void test_what_must_not_be_asked_twice_is_asked_once(void **state)
+{
+    (void)state;
+    reset();
+    assert_int_equal(run_with(paid, NULL), RUN_FAILED);
+    assert_int_equal(w.requests, 2);
+    assert_int_equal(w.asked_once, 1);
+    assert_true(has_error("is not asked for again"));
+}
+
+static void test_nor_is_it_by_a_later_run(void **state)
+{
+    remote_step_t pay = {.what = "pay", .from_us = TIME_NONE, .to_us = TIME_NONE, .id = STR("a")};
+
+    (void)state;
+    reset();
+    w.left = mem_zalloc(sizeof(*w.left));
+    w.left_steps[w.n_left_steps++] = step_new(&pay, STR_NONE, NULL);
+    w.left_steps[0]->id = 7;
+    w.left_steps[0]->asked = true;
+    assert_int_equal(run_with(paid, NULL), RUN_FAILED);
+    for (int i = 0; i < w.requests; i++)
+        assert_string_not_equal(w.urls[i], "pay/a/");
+    assert_true(has_error("not known: not asked again"));
+}
+
+/* ---- lists that do not end ---- */
+
+static void in_a_circle(str_t url, int count, answer_t *a)
+{
+    (void)url;
+    say(a, count % 2 ? "{\"items\": [{\"id\": \"a\"}], \"next\": \"2\"}"
+                     : "{\"items\": [{\"id\": \"b\"}], \"next\": \"3\"}");
+    if (count > 2)
+        say(a, "{\"items\": [{\"id\": \"c\"}], \"next\": \"2\"}");
+}
+
+static void test_a_cursor_that_leads_back_ends_the_list_and_is_told(void **state)
+{
+    (void)state;
+    reset();
+    assert_int_equal(run_with(in_a_circle, NULL), RUN_FAILED);
+    assert_int_equal(w.requests, 3);
+    assert_int_equal(w.deliveries, 3);
+    assert_int_equal(w.failed, 1);
+    assert_true(has_error("leads back to a page"));
+}
+
+static void the_same_for_ever(str_t url, int count, answer_t *a)
+{
+    (void)url;
+    a->response.body =
+        arena_printf(a->arena, "{\"items\": [{\"id\": \"a\"}], \"next\": \"%d\"}", count); /* never the same cursor */
+}
+
+static void test_a_page_that_repeats_ends_the_list_and_is_told(void **state)
+{
+    (void)state;
+    reset();
+    assert_int_equal(run_with(the_same_for_ever, NULL), RUN_FAILED);
+    assert_int_equal(w.requests, 2);
+    assert_true(has_error("repeats itself"));
+}
+
+/* ---- the database ---- */
+
+static void test_a_page_that_cannot_be_committed_ends_the_run(void **state)
+{
+    (void)state;
+    reset();
+    w.commit_fails = ERR_STORE_DOWN;
+    assert_int_equal(run_with(two_pages, NULL), RUN_FAILED);
+    assert_int_equal(w.requests, 1);
+    assert_true(has_error("a page could not be committed"));
+}
+
+static void test_a_page_that_postgresql_refuses_fails_alone(void **state)
+{
+    (void)state;
+    reset();
+    w.commit_fails = ERR_CONTENT;
+    w.stale = "x";
+    assert_int_equal(run_with(two_pages, NULL), RUN_FAILED);
+    assert_int_equal(w.failed, 1);
+    assert_int_equal(w.requests, 2); /* the call without an end, too */
+}
+
+static void test_what_an_earlier_run_has_left_is_gone_on_with(void **state)
+{
+    remote_step_t rest = {.what = "list", .from_us = 0, .to_us = 1, .cursor = STR("2")};
+
+    (void)state;
+    reset();
+    w.left = mem_zalloc(sizeof(*w.left));
+    w.left_steps[w.n_left_steps++] = step_new(&rest, STR_NONE, NULL);
+    assert_int_equal(run_with(two_pages, NULL), RUN_DONE);
+    assert_int_equal(w.restarts, 0);
+    assert_int_equal(w.covered, 2);
+    assert_int_equal(w.requests, 1 + 2); /* the old one's second page, and all of what is new */
+}
+
+static void test_what_has_failed_often_is_begun_anew(void **state)
+{
+    remote_step_t rest = {.what = "list", .from_us = 0, .to_us = 1, .cursor = STR("expired")};
+
+    (void)state;
+    reset();
+    w.left = mem_zalloc(sizeof(*w.left));
+    w.left->to_us = 1;
+    w.left->tries = 3;
+    w.left_steps[w.n_left_steps++] = step_new(&rest, STR_NONE, NULL);
+    assert_int_equal(run_with(two_pages, NULL), RUN_DONE);
+    assert_int_equal(w.restarts, 1);
+    for (int i = 0; i < w.requests; i++)
+        assert_string_not_equal(w.urls[i], "list//expired");
+}
+
+/* ---- calls without an end ---- */
+
+static void none_known(str_t url, int count, answer_t *a)
+{
+    (void)count;
+    if (is_url(url, "one/x/"))
+        a->response.status = 404;
+}
+
+static void test_a_call_that_the_provider_does_not_know_has_failed_by_inference(void **state)
+{
+    (void)state;
+    reset();
+    w.stale = "x";
+    assert_int_equal(run_with(none_known, NULL), RUN_DONE);
+    assert_int_equal(w.deliveries, 1);
+    assert_string_equal(w.last_key, "inferred:x:unknown_to_provider");
+    assert_string_equal(w.last_reason, "");
+}
+
+static void still_known(str_t url, int count, answer_t *a)
+{
+    (void)count;
+    if (is_url(url, "one/x/"))
+        say(a, "{\"items\": [{\"id\": \"x\"}]}");
+}
+
+static void test_a_call_that_it_knows_is_what_it_says(void **state)
+{
+    (void)state;
+    reset();
+    w.stale = "x";
+    assert_int_equal(run_with(still_known, NULL), RUN_DONE);
+    assert_string_equal(w.last_key, "item:x");
+}
+
+static void nobody_home(str_t url, int count, answer_t *a)
+{
+    (void)count;
+    if (is_url(url, "one/x/"))
+        a->response.status = 500;
+}
+
+static void test_of_a_call_that_nobody_answers_for_nothing_is_concluded(void **state)
+{
+    (void)state;
+    reset();
+    w.stale = "x";
+    (void)run_with(nobody_home, NULL);
+    assert_int_equal(w.deliveries, 0);
+}
+
+static void test_who_asks_for_one_resource_gets_that_one(void **state)
+{
+    (void)state;
+    reset();
+    w.stale = "x";
+    assert_int_equal(run_with(two_pages, "calls"), RUN_DONE);
+    assert_int_equal(w.stale_asked, 0);
+}
+
+static void test_it_stops_when_told_and_leaves_its_windows(void **state)
+{
+    (void)state;
+    reset();
+    w.silent = true;
+    assert_int_equal(run_with(two_pages, NULL), RUN_CANCELED);
+    assert_int_equal(w.covered + w.failed, 0);
+}
+
+static int clear(void **state)
+{
+    (void)state;
+    report_clear(&report);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_page_is_read_and_the_window_covered),
+        cmocka_unit_test(test_the_same_object_twice_is_a_duplicate_and_one_that_says_more_is_not),
+        cmocka_unit_test(test_details_come_before_the_next_page_and_only_once),
+        cmocka_unit_test(test_what_has_not_changed_is_not_asked_for),
+        cmocka_unit_test(test_what_cannot_be_understood_is_kept_and_told),
+        cmocka_unit_test(test_it_asks_no_more_at_once_and_no_faster_than_the_provider_allows),
+        cmocka_unit_test(test_it_waits_for_as_long_as_it_is_told_and_keeps_its_lease),
+        cmocka_unit_test(test_an_answer_cut_short_is_asked_for_again),
+        cmocka_unit_test(test_a_step_that_goes_on_failing_fails_its_window_and_the_others_go_on),
+        cmocka_unit_test(test_a_refused_key_ends_the_run_and_names_the_setting),
+        cmocka_unit_test(test_what_must_not_be_asked_twice_is_asked_once),
+        cmocka_unit_test(test_nor_is_it_by_a_later_run),
+        cmocka_unit_test(test_a_cursor_that_leads_back_ends_the_list_and_is_told),
+        cmocka_unit_test(test_a_page_that_repeats_ends_the_list_and_is_told),
+        cmocka_unit_test(test_a_page_that_cannot_be_committed_ends_the_run),
+        cmocka_unit_test(test_a_page_that_postgresql_refuses_fails_alone),
+        cmocka_unit_test(test_what_an_earlier_run_has_left_is_gone_on_with),
+        cmocka_unit_test(test_what_has_failed_often_is_begun_anew),
+        cmocka_unit_test(test_a_call_that_the_provider_does_not_know_has_failed_by_inference),
+        cmocka_unit_test(test_a_call_that_it_knows_is_what_it_says),
+        cmocka_unit_test(test_of_a_call_that_nobody_answers_for_nothing_is_concluded),
+        cmocka_unit_test(test_who_asks_for_one_resource_gets_that_one),
+        cmocka_unit_test(test_it_stops_when_told_and_leaves_its_windows),
+    };
+
+    json_init();
+    return cmocka_run_group_tests(tests, NULL, clear);
+}

@@ -92,22 +92,21 @@ const everything = (database) =>
 const chance = (i) => ((i * 7919 + 104_729) % 1000) / 1000;
 
 describe('webhooks that never came', () => {
-    let whole, calls, wanted;
+    let whole, api, calls, wanted;
     const COUNT = SANITIZED ? 12 : 40;
 
     before(async () => {
         calls = someCalls(COUNT);
         whole = await createDatabase();
-        const api = await startTwilioApi(calls);
+        api = await startTwilioApi(calls);
         const hookline = await startHookline({DATABASE_URL: whole.url});
         for (const call of calls) for (const event of call.events) await send(hookline.url, await event.sign());
         await hookline.end();
-        const {code} = await reconcile({DATABASE_URL: whole.url, TWILIO_API_URL: api.url, ...ONLY_TWILIO});
-        assert.equal(code, 0);
+        const run = await reconcile({DATABASE_URL: whole.url, TWILIO_API_URL: api.url, ...ONLY_TWILIO});
+        assert.equal(run.code, 0, run.stderr);
         wanted = await facts(whole);
-        await api.close();
     });
-    after(() => whole.drop());
+    after(() => inTurn(api.close, whole.drop));
 
     test('are made up for: the rows are those of a database that heard them all', async (t) => {
         const {database, env} = await setUp(t, calls);

@@ -55,6 +55,9 @@ const MATRIX = [
     ['reconcile_state',          'xxxx',   '0xxx', '0xxx',   '0xxx',  '*xxx', '*+**', '*+**'],
     ['reconcile_runs',           'xxxx',   '0xxx', '0xxx',   '0xxx',  '*xxx', '*+**', '*+**'],
     ['reconcile_changes',        'xxxx',   '0xxx', '0xxx',   '0xxx',  '*xxx', '*+**', '*+**'],
+    ['reconcile_windows',        'xxxx',   '0xxx', '0xxx',   '0xxx',  '*xxx', '*+**', '*+**'],
+    ['reconcile_steps',          'xxxx',   '0xxx', '0xxx',   '0xxx',  '*xxx', '*+**', '*+**'],
+    ['reconcile_marks',          'xxxx',   '0xxx', '0xxx',   '0xxx',  '*xxx', '*+**', '*+**'],
     ['storage_samples',          'xxxx',   '0xxx', '0xxx',   '0xxx',  '*xxx', '*+**', '*+**'],
     ['event_keys',               'xxxx',   'xxxx', 'xxxx',   'xxxx',  'xxxx', 'xxxx', '*+**'],
     ['hookline_migrations',      'xxxx',   'xxxx', 'xxxx',   'xxxx',  'xxxx', 'xxxx', '*xxx'],
@@ -93,6 +96,9 @@ const NEW_ROWS = {
     reconcile_state: `(provider, resource) VALUES ('vapi', 'calls')`,
     reconcile_runs: `(provider) VALUES ('vapi')`,
     reconcile_changes: `(run_id, table_name, row_id) VALUES (1, 'leads', '1')`,
+    reconcile_windows: `(provider, resource) VALUES ('vapi', 'calls')`,
+    reconcile_steps: `(window_id, what) VALUES (1, 'calls')`,
+    reconcile_marks: `(provider, what, object_id, mark) VALUES ('vapi', 'call', '1', '2')`,
     storage_samples: `(table_name, day, bytes) VALUES ('leads', current_date, 1)`,
     event_keys: `(key_hash) VALUES (gen_random_uuid())`,
     hookline_migrations: `(file, checksum) VALUES ('9999.sql', '')`,
@@ -144,6 +150,10 @@ const ROWS = `
     INSERT INTO reconcile_state (provider, resource) VALUES ('twilio', 'calls'), ('teli', 'calls');
     INSERT INTO reconcile_runs (provider) VALUES ('twilio'), ('teli');
     INSERT INTO reconcile_changes (run_id, table_name, row_id) SELECT id, 'voice_calls', '1' FROM reconcile_runs;
+    INSERT INTO reconcile_windows (provider, resource) VALUES ('twilio', 'calls'), ('teli', 'calls');
+    INSERT INTO reconcile_steps (window_id, what) SELECT id, 'calls' FROM reconcile_windows;
+    INSERT INTO reconcile_marks (provider, what, object_id, mark)
+    VALUES ('twilio', 'call', 'CAown', '1'), ('twilio', 'call', 'CAother', '1');
     INSERT INTO storage_samples (table_name, day, bytes)
     VALUES ('voice_calls', current_date - 8, 100000000), ('voice_calls', current_date - 1, 900000000);
 `;

@@ -19,5 +19,6 @@ export const ENV = {
     BEY_WEBHOOK_SECRET: 'bey-bench-secret-0123456789abcdef',
     AGENT_WEBHOOK_SECRET: 'whsec_aG9va2xpbmUtYmVuY2gtc2VjcmV0LTAxMjM0NTY3',
     HOOKLINE_PUBLIC_URL: PUBLIC_URL,
+    HOOKLINE_RECONCILE_EVERY: '0',
     BENCH_TEXTS: `${WORK}/texts.json`,
 };

@@ -52,7 +52,9 @@ export function hooklineEnv(env = {}) {
         ...Object.fromEntries(inherited),
         ...SECRETS,
         HOOKLINE_LISTEN: '127.0.0.1:0',
-        HOOKLINE_RECONCILE_EVERY: 0, // nobody's API is asked unless a test says so
+        // Nobody's API is asked unless a test says so.
+        HOOKLINE_RECONCILE_EVERY: 0,
+        TWILIO_API_URL: 'http://127.0.0.1:9',
         HOOKLINE_PUBLIC_URL: PUBLIC_URL,
         HOOKLINE_DATA_DIR: env.HOOKLINE_DATA_DIR ?? newDataDir(),
         ...env,

@@ -19,6 +19,7 @@ static str_t get_setting(const void *snapshot, const char *name)
         const char *end, *value;
     } VALUES[] = {{"_URL", BASE},
                   {"_ACCOUNT_SID", "AC000000000000000000000000000000ac"},
+                  {"_ORGANIZATION_ID", "1700000000001x100000000000000001"},
                   {"_API_KEY", "APIkey"},
                   {"_API_SECRET", "0123456789abcdef0123456789abcdef"}};
 

@@ -322,3 +322,22 @@ PGresult *pg_query(pg_t *pg, const char *sql, const params_t *p, err_t *err)
         err_set(err, ERR_STORE_DOWN, "%s", first_line(PQerrorMessage(pg->conn), line));
     return r;
 }
+
+PGresult *pg_ask(pg_t *pg, const char *sql, const char *const *values, int count, pg_error_t *error)
+{
+    int64_t deadline_us = clock_mono_us() + pg->options.statement_timeout_us + SILENCE_GRACE_US;
+    PGresult *last = NULL, *r;
+    bool ok = PQsendQueryParams(pg->conn, sql, count, NULL, values, NULL, NULL, 0) && flush(pg, deadline_us);
+
+    *error = (pg_error_t){.sqlstate = "", .message = "the connection to the database was lost"};
+    while (ok && (r = next_result(pg, deadline_us, &ok))) {
+        PQclear(last);
+        last = r;
+    }
+    if (ok && last && (PQresultStatus(last) == PGRES_COMMAND_OK || PQresultStatus(last) == PGRES_TUPLES_OK))
+        return last;
+    if (ok && last)
+        (void)read_error(last, error);
+    PQclear(last);
+    return NULL;
+}

@@ -38,5 +38,7 @@ fault_t pg_commit(pg_t *pg, const batch_t *batch, pg_error_t *error);
 /* One statement by itself, seldom: its result, to be cleared by the caller. NULL: err says what PostgreSQL said; the
  * connection may be gone (pg_is_alive). p: finished, in binary; NULL for none. */
 PGresult *pg_query(pg_t *pg, const char *sql, const params_t *p, err_t *err);
+/* The same with parameters as text (NULL: NULL). error: sqlstate "" when the connection is gone, or silent. */
+PGresult *pg_ask(pg_t *pg, const char *sql, const char *const *values, int count, pg_error_t *error);
 
 #endif

@@ -1,4 +1,5 @@
 /* operate.c – what an operator runs by hand: migrate and check. */
+#include "api/token.h"
 #include "base/clock.h"
 #include "base/phone.h"
 #include "command.h"
@@ -173,6 +174,24 @@ static void check_apis(checks_t *c, const config_t *config)
     fetcher_free(fetcher);
 }
 
+static void check_tokens(checks_t *c, const config_t *config)
+{
+    err_t err = {.code = ERR_NONE};
+    tokens_t *tokens = tokens_new(config_text(config, "HOOKLINE_API_TOKENS"), &err);
+    char detail[80];
+
+    if (!tokens) {
+        say(c, false, "API", err.detail, err.hint);
+        return;
+    }
+    (void)snprintf(detail, sizeof(detail), "on, tokens: %zu", tokens_count(tokens));
+    if (tokens_count(tokens))
+        say(c, true, "API", detail, NULL);
+    else
+        say(c, true, "API", "off: /api answers 404", "set HOOKLINE_API_TOKENS to turn it on");
+    tokens_free(tokens);
+}
+
 static void check_public_url(checks_t *c, const config_t *config)
 {
     if (config_is_set(config, "HOOKLINE_PUBLIC_URL"))
@@ -305,6 +324,7 @@ int check_command(int argc, char **argv)
     check_providers(&checks, config);
     check_apis(&checks, config);
     check_voice(&checks, config);
+    check_tokens(&checks, config);
     if (config_is_set(config, "HOOKLINE_TLS_LISTEN")) {
         check_readable(&checks, config, "HOOKLINE_TLS_CERT");
         check_readable(&checks, config, "HOOKLINE_TLS_KEY");

@@ -1,4 +1,5 @@
 /* serve.c – wires the rooms together, and turns signals into what they mean. */
+#include "api/api.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -30,6 +31,7 @@ typedef struct app {
     backlog_t *backlog;
     ingest_t *ingest;
     media_t *media;
+    api_t *api;
     http_server_t *http;
     schedule_t *schedule;
 } app_t;
@@ -115,6 +117,14 @@ static void say_providers(const app_t *app)
     }
 }
 
+static void say_api(const app_t *app)
+{
+    size_t tokens = api_tokens(app->api);
+
+    LOG(LOG_INFO, tokens ? "API on" : "API off", log_int("tokens", tokens),
+        log_cstr("detail", tokens ? "" : "HOOKLINE_API_TOKENS is not set: /api answers 404"));
+}
+
 static void open_journal(app_t *app)
 {
     char *folder = mem_strdup(config_text(app->config, "HOOKLINE_DATA_DIR"));
@@ -161,6 +171,11 @@ static bool start(app_t *app, err_t *err)
     if (!app->ingest)
         return false;
     say_providers(app);
+    app->api = api_new(app->config, err);
+    if (!app->api)
+        return false;
+    say_api(app);
+    http.service = api_service(app->api);
     http.ingest = app->ingest;
     dialplan_wait(app->dialplan, DIALPLAN_US);
     app->schedule = schedule_start(app->config, err);
@@ -181,8 +196,8 @@ static void reload(app_t *app)
         ingest_set_bridges(app->ingest, media_bridges(app->media));
     }
     /* All or none would need two-phase reloading; each keeps what it has when it cannot use the new. */
-    if (fresh && ingest_reload(app->ingest, fresh, &err) && http_reload_tls(app->http, fresh, &err) &&
-        schedule_reload(app->schedule, fresh, &err))
+    if (fresh && ingest_reload(app->ingest, fresh, &err) && api_reload(app->api, fresh, &err) &&
+        http_reload_tls(app->http, fresh, &err) && schedule_reload(app->schedule, fresh, &err))
         LOG_PLAIN(LOG_INFO, "reloaded");
     else
         LOG(LOG_ERROR, "not reloaded: the old settings stay", log_cstr("reason", err.detail),
@@ -207,11 +222,13 @@ static int next_signal(const sigset_t *set, int64_t timeout_us)
 static void release(app_t *app, int64_t deadline_us)
 {
     schedule_stop(app->schedule);
+    api_stop(app->api);
     backlog_stop(app->backlog);
     store_close(app->store, deadline_us);
     backlog_free(app->backlog);
     journal_close(app->journal);
     http_free(app->http);
+    api_free(app->api);
     media_free(app->media);
     ingest_free(app->ingest);
     journal_free(app->journal);

@@ -16,13 +16,19 @@
     X(ERR_NO_SIGNATURE, 401, "missing_signature", "the signature is missing or wrong")                                 \
     X(ERR_SIGNATURE, 401, "bad_signature", "the signature is missing or wrong")                                        \
     X(ERR_STALE, 401, "stale_signature", "the signature is missing or wrong")                                          \
+    X(ERR_TOKEN, 401, "bad_token", "a good token is needed: Authorization: Bearer …")                                  \
+    X(ERR_SCOPE, 403, "missing_scope", "this token is not for that")                                                   \
     X(ERR_NOT_FOUND, 404, "not_found", "there is nothing here")                                                        \
     X(ERR_PROVIDER_OFF, 404, "provider_off", "there is nothing here")                                                  \
+    X(ERR_API_OFF, 404, "api_off", "there is nothing here")                                                            \
     X(ERR_METHOD, 405, "method", "this method is not allowed here")                                                    \
     X(ERR_TOO_SLOW, 408, "request_timeout", "the request did not arrive in time")                                      \
+    X(ERR_CONFLICT, 409, "conflict", "this cannot be done any more")                                                   \
     X(ERR_TOO_LARGE, 413, "too_large", "the body is too large")                                                        \
     X(ERR_MEDIA_TYPE, 415, "media_type", "this content type is not accepted here")                                     \
+    X(ERR_INVALID, 422, "invalid", "a parameter is not as it should be")                                               \
     X(ERR_UPGRADE, 426, "upgrade_required", "a WebSocket of version 13 is opened here, and nothing else")              \
+    X(ERR_CLIENT_GONE, 499, "client_gone", "")                                                                         \
     X(ERR_INTERNAL, 500, "internal", "something went wrong here; try again")                                           \
     X(ERR_BUSY, 503, "queue_full", "too much at once; try again")                                                      \
     X(ERR_STORE_DOWN, 503, "database_down", "the database cannot be reached; try again")                               \

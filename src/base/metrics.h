@@ -75,6 +75,7 @@
       "Calls that runs looked at, by provider and what became of them")                                                \
     X(METRIC_RECONCILE_REQUESTS, "hookline_reconcile_requests_total", COUNTER,                                         \
       "Requests to providers' APIs, by provider and status (0: no answer)")                                            \
+    X(METRIC_API, "hookline_api_requests", GAUGE, "Requests of the API that wait for an answer")                       \
     X(METRIC_LOG_DROPPED, "hookline_log_lines_dropped_total", COUNTER, "Log lines that did not fit the buffer")
 
 #define METRIC_ENUM(id, name, kind, help) id,

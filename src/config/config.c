@@ -260,6 +260,16 @@ static const setting_t RECONCILE[] = {
      .help = "A call of which no end was heard for so long is looked up by itself; 0: none is"},
 };
 
+static const setting_t API[] = {
+    {.name = "HOOKLINE_API_TOKENS",
+     .type = SETTING_LIST,
+     .secret = true,
+     .reloads = true,
+     .help =
+         "Who may use the API, as name:token[:scopes],…; the token, or sha256$ and its SHA-256 in hex; scopes: read, "
+         "sync, joined by +; without any: all"},
+};
+
 static const setting_t LOGGING[] = {
     {.name = "HOOKLINE_LOG_LEVEL", .type = SETTING_TEXT, .fallback = "info", .help = "debug, info, warn or error"},
     {.name = "HOOKLINE_LOG_FORMAT",
@@ -270,9 +280,13 @@ static const setting_t LOGGING[] = {
 };
 
 static const config_section_t ENGINE[] = {
-    {"Server", SERVER, COUNT(SERVER)},    {"Database", DATABASE, COUNT(DATABASE)},
-    {"Journal", JOURNAL, COUNT(JOURNAL)}, {"Limits", LIMITS, COUNT(LIMITS)},
-    {"Voice", VOICE, COUNT(VOICE)},       {"Reconcile", RECONCILE, COUNT(RECONCILE)},
+    {"Server", SERVER, COUNT(SERVER)},
+    {"Database", DATABASE, COUNT(DATABASE)},
+    {"Journal", JOURNAL, COUNT(JOURNAL)},
+    {"Limits", LIMITS, COUNT(LIMITS)},
+    {"Voice", VOICE, COUNT(VOICE)},
+    {"Reconcile", RECONCILE, COUNT(RECONCILE)},
+    {"API", API, COUNT(API)},
     {"Log", LOGGING, COUNT(LOGGING)},
 };
 

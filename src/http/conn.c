@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 #define LINGER_READS    16 /* of LINGER_BYTES, in one turn of the loop */
 #define LINGER_BYTES    65536
 #define STOP_FRESH_US   US_PER_S /* how long a connection that has not said anything yet is left alone while stopping */
+#define LEFT_US         US_PER_S /* how long a request waits before one looks whether its client is there */
 #define CUTS_FOR_MEMORY 64       /* in one sweep */
 
 conn_t *conn_of(const h2o_req_t *req)
@@ -279,6 +281,18 @@ static void check_deadlines(conn_t *c, int64_t now_us)
     }
 }
 
+/* Some requests wait for long, and h2o reads nothing meanwhile. Who has closed his half by then does not wait any more:
+ * under TLS, too, where the farewell before it is left unread. */
+static bool is_left(const conn_t *c, int64_t now_us)
+{
+    struct pollfd fd = {.fd = -1, .events = POLLRDHUP};
+
+    if (c->state != CONN_SERVING || !c->request.service_wait || now_us - c->since_us < LEFT_US)
+        return false;
+    fd.fd = h2o_socket_get_fd(c->sock);
+    return poll(&fd, 1, 0) == 1 && fd.revents & (POLLRDHUP | POLLHUP | POLLERR);
+}
+
 /* While stopping, what waits for its next request is closed. Only reading is shut, so that a request which has arrived
  * already is still served. */
 static void close_if_idle(conn_t *c, int64_t now_us)
@@ -323,6 +337,10 @@ void conn_sweep(loop_t *l, int64_t now_us)
                 held += c->sock->input->capacity;
             if (stopping)
                 close_if_idle(c, now_us);
+        }
+        if (is_left(c, now_us)) {
+            request_abandon(&c->request); /* c may be gone */
+            continue;
         }
         stream = c->stream;
         check_deadlines(c, now_us); /* c may be gone, but not while it is a stream */

@@ -110,6 +110,50 @@ static void hand_over(request_t *r, const fields_t *fields, const head_t *head)
         take_in(r, &hook, fields->content_type);
 }
 
+/* ---- the service's ---- */
+
+static void on_service_answer(void *ctx, const service_answer_t *answer)
+{
+    request_t *r = ctx;
+
+    r->service_wait = NULL;
+    if (answer->refused)
+        respond_refusal(r, answer->refused, answer->challenge);
+    else
+        respond(r, &(response_t){.status = answer->status,
+                                 .content_type = STR("application/json"),
+                                 .body = answer->body,
+                                 .location = answer->location});
+}
+
+static void ask_service(request_t *r, const fields_t *fields)
+{
+    const loop_t *l = r->conn->loop;
+    const h2o_req_t *req = r->h2o;
+    str_t target = {req->path.base, req->path.len};
+    size_t end = str_find(target, '?');
+    const service_request_t asked = {.method = method_is(r, STR("HEAD")) ? STR("GET")
+                                                                         : (str_t){req->method.base, req->method.len},
+                                     .path = str_slice(target, 0, end),
+                                     .query = end == SIZE_MAX ? STR_NONE : str_slice(target, end + 1, target.len),
+                                     .headers = fields->all,
+                                     .n_headers = fields->count,
+                                     .body = {req->entity.base, req->entity.len},
+                                     .request_id = {r->id, r->id_len}};
+
+    r->service_wait = l->server->service.take(l->service, &asked, on_service_answer, r);
+    if (r->service_wait)
+        conn_keep_watched(r->conn);
+}
+
+void request_abandon(request_t *r)
+{
+    r->conn->loop->server->service.forget(r->service_wait);
+    r->service_wait = NULL;
+    r->closes = true;
+    respond_error(r, ERR_CLIENT_GONE);
+}
+
 /* ---- from h2o, and back to it ---- */
 
 static bool takes_method(const request_t *r)
@@ -141,6 +185,9 @@ static void dispatch(request_t *r, const fields_t *fields, const head_t *head)
             respond(r, &(response_t){.status = 204, .preflight = true});
         else
             respond_error(r, ERR_METHOD);
+        return;
+    case ROUTE_AUTH_TOKEN:
+        ask_service(r, fields);
         return;
     case ROUTE_AUTH_NOTHING:
         break;

@@ -5,6 +5,7 @@
 #ifndef HOOKLINE_HTTP_HTTP_H
 #define HOOKLINE_HTTP_HTTP_H
 
+#include "http/service.h"
 #include "ingest/ingest.h"
 #include "net/websocket.h"
 
@@ -48,6 +49,7 @@ typedef struct http_options {
     void (*readiness)(void *ctx, http_readiness_t *out);
     void *readiness_ctx;
     http_streams_t streams;
+    service_t service;
 } http_options_t;
 
 /* Binds, starts the loop threads, and begins to accept. Says on the log where it listens. */

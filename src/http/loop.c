@@ -71,6 +71,7 @@ static void stop_late(loop_t *l, int64_t now_us)
 
     l->expired = true;
     ingest_port_expire(l->port, INT64_MAX);
+    l->server->service.sweep(l->service, INT64_MAX);
     if (late_us >= STOP_GRACE_US)
         conn_cut_all(l);
     if (late_us >= 2 * STOP_GRACE_US)
@@ -96,6 +97,7 @@ static void stop_if_done(loop_t *l, int64_t now_us)
     if (l->owns_listeners && !atomic_load(&s->listeners_closed)) {
         listen_close(l);
         atomic_store(&s->listeners_closed, true);
+        s->service.end(s->service.ctx);
         for (size_t i = 1; i < s->n_loops; i++)
             loop_ring(s->loops[i]);
     }
@@ -118,6 +120,7 @@ static void on_doorbell(h2o_socket_t *sock, const char *err)
     (void)!read(l->doorbell, &count, sizeof(count));
     atomic_store(&l->rung, false); /* before looking: what comes after this rings again */
     ingest_port_drain(l->port);
+    l->server->service.drain(l->service);
     while (take_handover(l, &h))
         conn_open(l, &h);
     if (l->owns_listeners)
@@ -134,6 +137,7 @@ static void on_tick(h2o_socket_t *sock, const char *err)
     (void)err;
     (void)!read(l->tick_fd, &count, sizeof(count));
     ingest_port_expire(l->port, now_us);
+    l->server->service.sweep(l->service, now_us);
     conn_sweep(l, now_us);
     l->server->streams.sweep(l->streams, now_us);
     if (l->owns_listeners)
@@ -165,6 +169,7 @@ static void set_up(loop_t *l)
     l->watched[1] = watch(l, l->tick_fd, on_tick);
     l->port = ingest_port_new(s->ingest, ring, l);
     l->streams = s->streams.enter(s->streams.ctx, l->evloop, l->h2o.queue);
+    l->service = s->service.enter(s->service.ctx, ring, l);
     crypto_random(&l->request_ids, sizeof(l->request_ids));
 }
 
@@ -239,6 +244,7 @@ void loop_free(loop_t *l)
         ingest_port_free(l->port);
         close(l->doorbell);
     }
+    l->server->service.leave(l->service);
     close(l->tick_fd);
     free(l->inbox);
     l->inbox = NULL;

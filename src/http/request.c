@@ -101,6 +101,7 @@ void request_begin(request_t *r, h2o_req_t *h2o, fields_t *fields)
     r->h2o = h2o;
     r->route = NULL;
     r->wait = NULL;
+    r->service_wait = NULL;
     r->code = ERR_NONE;
     r->status = 0;
     r->bytes = 0;
@@ -118,12 +119,15 @@ void request_end(request_t *r)
 
     if (r->wait) /* the client is gone before the answer */
         ingest_forget(r->wait);
+    if (r->service_wait)
+        c->loop->server->service.forget(r->service_wait);
     if (c->loop->server->access_log)
         access_log(r);
     if (r->closes && (r->lingers || (r->status >= 400 && r->status < 500))) /* the client may still be sending */
         conn_linger(c);
     conn_end_watch(c);
     r->wait = NULL;
+    r->service_wait = NULL;
     r->h2o = NULL;
     c->state = CONN_IDLE;
     c->since_us = clock_mono_us();

@@ -13,6 +13,7 @@ struct request {
     h2o_req_t *h2o; /* NULL between requests */
     const route_t *route;
     ingest_wait_t *wait; /* not NULL while ingest will answer */
+    void *service_wait;  /* not NULL while the service will */
     int64_t began_us;
     address_t client;
     err_code_t code; /* why it was refused */
@@ -37,12 +38,14 @@ typedef struct fields {
 
 typedef struct response {
     int status;
-    str_t content_type; /* absent with an empty body */
-    str_t body;         /* copied */
-    const char *allow;  /* NULL: no Allow */
-    bool retry;         /* Retry-After: 1 */
-    bool upgrade;       /* says what could be opened here */
-    bool preflight;     /* says what a browser may send (CORS) */
+    str_t content_type;    /* absent with an empty body */
+    str_t body;            /* copied */
+    const char *allow;     /* NULL: no Allow */
+    bool retry;            /* Retry-After: 1 */
+    bool upgrade;          /* says what could be opened here */
+    bool preflight;        /* says what a browser may send (CORS) */
+    str_t location;        /* absent: no Location; copied */
+    const char *challenge; /* NULL: no WWW-Authenticate; a literal */
 } response_t;
 
 /* request.c: its beginning and its end */
@@ -52,10 +55,14 @@ void request_end(request_t *r); /* the answer is written, or never will be */
 /* response.c */
 void respond(request_t *r, const response_t *what);
 void respond_error(request_t *r, err_code_t code);
+void respond_refusal(request_t *r, const err_t *err, const char *challenge); /* with its detail and hint */
 str_t response_error_body(const request_t *r, err_code_t code, char out[512]);
 const char *response_reason(int status);
 void response_add_fields(request_t *r, const response_t *what); /* those that every answer has */
 void response_add_upgrade(request_t *r, str_t accept);          /* those of a 101 */
+
+/* handler.c: nobody reads the service's answer any more */
+void request_abandon(request_t *r);
 
 /* upgrade.c: a GET of a route with ROUTE_STREAM: a WebSocket, or why not */
 void upgrade_take(request_t *r, const hook_request_t *hook, const fields_t *fields, const head_t *head);

@@ -29,6 +29,8 @@ const char *response_reason(int status)
         return "Method Not Allowed";
     case 408:
         return "Request Timeout";
+    case 409:
+        return "Conflict";
     case 413:
         return "Content Too Large";
     case 415:
@@ -41,6 +43,8 @@ const char *response_reason(int status)
         return "Upgrade Required";
     case 429:
         return "Too Many Requests";
+    case 499:
+        return "Client Closed Request";
     case 500:
         return "Internal Server Error";
     case 503:
@@ -94,6 +98,13 @@ void response_add_fields(request_t *r, const response_t *what)
         add_field(req, H2O_TOKEN_CONNECTION, STR("upgrade"));
         add_named(req, "sec-websocket-version", STR("13"));
     }
+    if (what->location.len) {
+        h2o_iovec_t kept = h2o_strdup(&req->pool, what->location.base, what->location.len);
+
+        add_named(req, "location", (str_t){kept.base, kept.len});
+    }
+    if (what->challenge)
+        add_named(req, "www-authenticate", str_from(what->challenge));
     if (what->retry)
         add_field(req, H2O_TOKEN_RETRY_AFTER, STR("1"));
     add_request_id(r);
@@ -140,18 +151,40 @@ str_t response_error_body(const request_t *r, err_code_t code, char out[512])
     return (str_t){out, (size_t)n};
 }
 
-void respond_error(request_t *r, err_code_t code)
+static void respond_failure(request_t *r, err_code_t code, str_t body, const char *challenge)
 {
     int status = err_http_status(code);
-    char body[512];
 
     r->code = code;
     if (status == 400 || status == 408 || status == 413)
         r->closes = true; /* where its end is may be in doubt */
     respond(r, &(response_t){.status = status,
                              .content_type = STR("application/json"),
-                             .body = response_error_body(r, code, body),
+                             .body = body,
                              .allow = status == 405 ? r->route->allow : NULL,
                              .upgrade = status == 426,
-                             .retry = status == 503});
+                             .retry = status == 503,
+                             .challenge = challenge});
+}
+
+void respond_error(request_t *r, err_code_t code)
+{
+    char body[512];
+
+    respond_failure(r, code, response_error_body(r, code, body), NULL);
+}
+
+void respond_refusal(request_t *r, const err_t *err, const char *challenge)
+{
+    buf_t body = BUF_EMPTY;
+
+    buf_printf(&body, "{\"error\":{\"code\":\"%s\",\"message\":", err_metric(err->code));
+    json_escape(&body, str_from(err->detail[0] ? err->detail : err_told(err->code)));
+    if (err->hint[0]) {
+        buf_printf(&body, ",\"hint\":");
+        json_escape(&body, str_from(err->hint));
+    }
+    buf_printf(&body, "},\"request_id\":\"%.*s\"}\n", (int)r->id_len, r->id);
+    respond_failure(r, err->code, buf_str(&body), challenge);
+    buf_clear(&body);
 }

@@ -17,7 +17,8 @@ static const route_t OWN_ROWS[] = {
 };
 
 /* What we answer; a status that is not here is counted as "other". */
-static const int STATUSES[] = {101, 200, 204, 400, 401, 403, 404, 405, 408, 413, 415, 417, 422, 426, 429, 500, 503};
+static const int STATUSES[] = {101, 200, 202, 204, 400, 401, 403, 404, 405, 408,
+                               409, 413, 415, 417, 422, 426, 429, 499, 500, 503};
 #define STATUS_SLOTS (COUNT(STATUSES) + 1)
 
 typedef struct counters {
@@ -25,9 +26,10 @@ typedef struct counters {
 } counters_t;
 
 struct routes {
-    route_t *rows; /* [0] is for what is not there; then the engine's, then the providers' */
+    route_t *rows; /* [0] is for what is not there; then the engine's, the providers', the service's */
     counters_t *counters;
-    size_t count;
+    size_t count, service_at;
+    const service_t *service;
 };
 
 static const char *methods_of(const hook_route_t *hook)
@@ -39,10 +41,10 @@ static const char *methods_of(const hook_route_t *hook)
     return hook->bodies & BODY_QUERY ? "GET, POST" : "POST";
 }
 
-routes_t *routes_new(void)
+routes_t *routes_new(const service_t *service)
 {
     routes_t *all = mem_zalloc(sizeof(*all));
-    size_t room = 1 + COUNT(OWN_ROWS);
+    size_t room = 1 + COUNT(OWN_ROWS) + service->n_paths;
 
     for (size_t i = 0; i < PROVIDER_COUNT; i++)
         room += PROVIDERS[i]->n_routes;
@@ -59,6 +61,11 @@ routes_t *routes_new(void)
                                                     .auth = ROUTE_AUTH_PROVIDER,
                                                     .hook = &PROVIDERS[i]->routes[j],
                                                     .provider = PROVIDERS[i]};
+    all->service = service;
+    all->service_at = all->count;
+    for (size_t i = 0; i < service->n_paths; i++)
+        all->rows[all->count++] =
+            (route_t){.path = service->paths[i].pattern, .allow = service->paths[i].allow, .auth = ROUTE_AUTH_TOKEN};
     return all;
 }
 
@@ -75,8 +82,11 @@ const route_t *routes_find(const routes_t *all, str_t path)
 {
     const provider_t *provider;
     const hook_route_t *hook = route_find(path, &provider);
+    size_t of_service = all->service->find(path);
 
-    for (size_t i = 1; i < all->count; i++)
+    if (of_service != SIZE_MAX)
+        return &all->rows[all->service_at + of_service];
+    for (size_t i = 1; i < all->service_at; i++)
         if (hook ? all->rows[i].hook == hook : !all->rows[i].hook && str_eq(path, str_from(all->rows[i].path)))
             return &all->rows[i];
     return &all->rows[0];

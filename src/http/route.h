@@ -1,8 +1,10 @@
-/* route.h – the table of what can be asked for: the engine's own rows, then every provider's routes. Any thread. */
+/* route.h – the table of what can be asked for: the engine's own rows, then every provider's routes, then
+ * the service's. Any thread. */
 #ifndef HOOKLINE_HTTP_ROUTE_H
 #define HOOKLINE_HTTP_ROUTE_H
 
 #include "base/metrics.h"
+#include "http/service.h"
 #include "ingest/ingest.h"
 
 typedef struct request request_t;
@@ -11,11 +13,12 @@ typedef struct request request_t;
 typedef enum {
     ROUTE_AUTH_OPEN = 1, /* anybody who reaches us */
     ROUTE_AUTH_PROVIDER, /* who proves to be the provider: ingest verifies */
+    ROUTE_AUTH_TOKEN,    /* who has a token: the service asks for it */
     ROUTE_AUTH_NOTHING,  /* nothing is there to be had */
 } route_auth_t;
 
 typedef struct route {
-    const char *path;  /* exact, without the query; also the label in metrics and logs */
+    const char *path;  /* exact, or the service's pattern; without the query; also the label in metrics and logs */
     const char *allow; /* the methods, as the Allow field says them */
     route_auth_t auth;
     void (*serve)(request_t *r);
@@ -24,8 +27,8 @@ typedef struct route {
 } route_t;
 
 typedef struct routes routes_t;
-routes_t *routes_new(void);
-void routes_free(routes_t *all); /* NULL is fine */
+routes_t *routes_new(const service_t *service); /* borrowed */
+void routes_free(routes_t *all);                /* NULL is fine */
 /* path: raw, without the query. Never NULL: what is not there has a row too. */
 const route_t *routes_find(const routes_t *all, str_t path);
 /* One more answer of this status. */

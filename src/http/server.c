@@ -134,6 +134,7 @@ http_server_t *http_start(const http_options_t *options, err_t *err)
     s->readiness = options->readiness;
     s->readiness_ctx = options->readiness_ctx;
     s->streams = options->streams;
+    s->service = options->service;
     atomic_store(&s->accepting_paused, true);
     if (!read_settings(s, options->config, err) || !open_listeners(s, options->config, err)) {
         free_parts(s);
@@ -141,7 +142,7 @@ http_server_t *http_start(const http_options_t *options, err_t *err)
     }
     (void)signal(SIGPIPE, SIG_IGN); /* a client that is gone is an error of write, not the end of us */
     raise_descriptor_limit(s);
-    s->routes = routes_new();
+    s->routes = routes_new(&s->service);
     make_metrics(s);
     configure_h2o(s);
     start_loops(s);

@@ -62,6 +62,7 @@ struct http_server {
     void (*readiness)(void *ctx, http_readiness_t *out);
     void *readiness_ctx;
     http_streams_t streams;
+    service_t service;
 
     limits_t limits;
     proxies_t *proxies;
@@ -104,6 +105,7 @@ struct loop {
     h2o_accept_ctx_t accept_plain, accept_tls;
     ingest_port_t *port;
     void *streams; /* what the taker of streams has on this loop */
+    void *service; /* and what the service has */
 
     conn_t *conns; /* from accept to close */
     size_t n_conns;

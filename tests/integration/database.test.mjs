@@ -292,7 +292,7 @@ test('through PgBouncer in transaction mode every provider works, and the rows a
     const bouncer = await startBouncer(database.url);
     t.after(bouncer.stop);
     await database.rows("INSERT INTO phone_numbers (number, action) VALUES ('+12025550100', 'answer')");
-    const pooled = {DATABASE_URL: bouncer.url, HOOKLINE_DATABASE_POOLED: 1};
+    const pooled = {DATABASE_URL: bouncer.url, HOOKLINE_DATABASE_POOLED: 1, HOOKLINE_API_TOKENS: 'ops:api-token'};
     const hooklines = [
         await startHookline(pooled),
         await startHookline(pooled),
@@ -323,6 +323,15 @@ test('through PgBouncer in transaction mode every provider works, and the rows a
         assertSameRows(pooledRows, directRows, provider);
         assertSameRows(alsoPooled, directRows, provider);
     }
+
+    // The API too: asked for at one, looked at by the other.
+    const headers = {Authorization: 'Bearer api-token'};
+    const waiting = send(hooklines[0].url, {path: '/api/sync/teli?wait=1', headers});
+    const asked = await until('a run that is asked for', () => database.value('SELECT id FROM reconcile_runs'));
+    const seen = await get(hooklines[1].url, `/api/sync/runs/${asked}`, headers);
+    assert.deepEqual([seen.status, JSON.parse(seen.body).asked_by], [200, 'ops']);
+    await database.rows(`UPDATE reconcile_runs SET status = 'done', finished_at = now()`);
+    assert.equal((await waiting).status, 200);
 
     // What it counts on must not be the session: the same server connection serves several hooklines.
     const load = startLoad(t, [hooklines[0].url, hooklines[1].url], {name: 'bounced'});

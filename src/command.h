@@ -12,6 +12,7 @@ int check_command(int argc, char **argv);
 int journal_command(int argc, char **argv);
 int replay_command(int argc, char **argv);
 int reconcile_command(int argc, char **argv);
+int audit_command(int argc, char **argv);
 
 /* What they share. */
 int command_complain(const err_t *err); /* on standard error, with the hint; 1, to be returned */

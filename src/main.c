@@ -64,6 +64,18 @@ static const struct command {
      "One run of a provider is made at a time, however many hooklines there are. Exits 0 when all is covered, 1 when\n"
      "something failed (the next run tries it again), 2 when used wrongly.\n",
      reconcile_command},
+    {"audit", "[--provider P[,P…]] [--since T] [--all] [--json]",
+     "say which calls differ between here and the providers' APIs",
+     "By id, in three lists: only there, only here (and why), and differing, field by field, by the rules that facts are\n"
+     "merged by: what differs is what a reconcile run would change. Also whether customers, calls, transcripts and leads\n"
+     "fit together. Writes nothing.\n"
+     "  --provider P   of these providers only; may be given several times\n"
+     "  --since T      calls from then on: 2026-11-21, 2026-11-21T08:30:00Z, or an age such as 90m, 2h, 3d; default 7d\n"
+     "  --all          lists all; without it, the first 20 of each\n"
+     "  --json         all of it as JSON\n"
+     "Exits 0 when nothing differs, 1 when something does, 2 when used wrongly, 3 when it cannot be said: the database\n"
+     "is not there, no API key is set, a key was refused, or an answer could not be read.\n",
+     audit_command},
     {"send", "PROVIDER EVENT|FILE [--to URL] [--count N] [--tamper]",
      "send correctly signed deliveries, to try things out",
      "EVENT is one of `hookline send list`; a FILE is sent as it is (a form if its name ends in .form, else JSON).\n"

@@ -102,6 +102,7 @@ typedef struct remote {
 
     const remote_resource_t *resources;
     size_t n_resources;
+    bool forgets_ended;   /* it knows a call only while it lives: of one that is not listed nothing can be concluded */
     int most_at_once;     /* requests in flight */
     int64_t least_gap_us; /* between the beginnings of two requests; 0: none */
     /* The same where a setting says it. NULL: least_gap_us. */

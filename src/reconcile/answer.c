@@ -6,6 +6,7 @@
 #include "base/metrics.h"
 #include "reconcile/find.h"
 #include "reconcile/keys.h"
+#include "store/batch.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -368,6 +368,7 @@ const remote_t LIVEKIT_REMOTE = {
     .access_free = access_free,
     .resources = RESOURCES,
     .n_resources = COUNT(RESOURCES),
+    .forgets_ended = true,
     .most_at_once = 4,
     .begin = begin,
     .one = one,

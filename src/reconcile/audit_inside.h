@@ -1,0 +1,47 @@
+/* audit_inside.h – what the files of an audit share. Nobody else includes this. */
+#ifndef HOOKLINE_RECONCILE_AUDIT_INSIDE_H
+#define HOOKLINE_RECONCILE_AUDIT_INSIDE_H
+
+#include "reconcile/audit.h"
+#include "reconcile/audit_compare.h"
+#include "store/batch.h"
+#include "store/pg.h"
+
+/* ---- audit_database.c: reads, each in a transaction that can do nothing else ---- */
+
+#define AUDIT_PAGE 500 /* rows */
+
+typedef struct audit_database {
+    pg_options_t options;
+    pg_t *pg; /* NULL: not connected */
+    params_t params;
+} audit_database_t;
+bool audit_database_open(audit_database_t *db, const session_settings_t *s, err_t *err);
+void audit_database_close(audit_database_t *db);
+
+/* The stored side of a fact. */
+typedef struct audit_row {
+    bool call_there, there; /* the call's row; its own */
+    held_t *columns;        /* as many as the kind has; NULL: there is none */
+} audit_row_t;
+/* rows: at most AUDIT_PAGE; as many, in the same order, in the arena. */
+bool audit_read_rows(audit_database_t *db, fact_kind_t kind, const row_t *rows, size_t count, arena_t *a,
+                     audit_row_t **out, err_t *err);
+
+typedef struct audit_stored {
+    str_t id;
+    int64_t at_us;
+    bool open; /* neither completed nor failed */
+} audit_stored_t;
+/* A provider's calls of [since, until) by id, from behind `after` on: at most AUDIT_PAGE. */
+bool audit_read_calls(audit_database_t *db, const char *provider, int64_t since_us, int64_t until_us, str_t after,
+                      arena_t *a, audit_stored_t **out, size_t *count, err_t *err);
+
+/* Fills checks of the result. */
+bool audit_read_checks(audit_database_t *db, audit_result_t *r, err_t *err);
+
+/* ---- audit.c ---- */
+
+audit_entry_t *audit_list_add(audit_list_t *list, arena_t *a, str_t id); /* NULL: it is counted only */
+
+#endif

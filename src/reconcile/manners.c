@@ -10,9 +10,10 @@
 #define BACKOFF_MOST_US  (60 * US_PER_S)
 #define PATIENCE_US      (600 * US_PER_S) /* who wants us to wait for longer is asked by a later run */
 
-manners_t manners_of(const remote_t *r)
+manners_t manners_of(const remote_t *r, const void *access)
 {
-    return (manners_t){.most_at_once = r->most_at_once > 0 ? r->most_at_once : 1, .least_gap_us = r->least_gap_us};
+    return (manners_t){.most_at_once = r->most_at_once > 0 ? r->most_at_once : 1,
+                       .least_gap_us = r->gap_us ? r->gap_us(access) : r->least_gap_us};
 }
 
 int64_t manners_from_us(const manners_t *m)

@@ -30,7 +30,7 @@ typedef struct outcome {
     int tries; /* of this step in this run, this one included */
 } outcome_t;
 
-manners_t manners_of(const remote_t *r);
+manners_t manners_of(const remote_t *r, const void *access);
 /* From when on one may ask: in the past when at once; INT64_MAX: not before an answer has come. */
 int64_t manners_from_us(const manners_t *m);
 void manners_asked(manners_t *m, int64_t mono_us);

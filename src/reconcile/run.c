@@ -217,7 +217,7 @@ run_status_t run_make(const run_options_t *o, report_t *report)
 {
     run_t r = {.o = o, .remote = o->provider->remote, .report = report};
 
-    r.manners = manners_of(r.remote);
+    r.manners = manners_of(r.remote, o->access);
     r.began_us = now_us(&r);
     run_plan(&r);
     end_empty_windows(&r);

@@ -166,6 +166,12 @@ static bool is_new(run_t *r, const step_t *parent, step_t *s, const uint8_t page
     return false;
 }
 
+/* Of a call without an end: it was not found, and may be by another name. */
+static bool is_same_question(const step_t *parent, const remote_page_t *page, const step_t *s)
+{
+    return parent->reaped.base && !page->finds && str_eq(parent->at.id, s->at.id);
+}
+
 static followers_t take_follows(run_t *r, const step_t *parent, const remote_page_t *page, const uint8_t page_hash[16])
 {
     followers_t out = {.count = 0};
@@ -177,6 +183,8 @@ static followers_t take_follows(run_t *r, const step_t *parent, const remote_pag
     for (const remote_follow_t *f = page->follows; f; f = f->next) {
         step_t *s = step_new(&f->step, f->change_mark, parent->window);
 
+        if (is_same_question(parent, page, s))
+            s->reaped = (str_t){mem_strdup(parent->reaped), parent->reaped.len};
         if (is_new(r, parent, s, page_hash))
             out.list[out.count++] = s;
         else
@@ -301,6 +309,18 @@ static void read_answer(run_t *r, step_t *s, answer_t *a)
     }
 }
 
+/* An answer that is no 2xx, and means something to the provider's file. */
+static bool take_refusal(run_t *r, step_t *s, answer_t *a)
+{
+    remote_page_t page;
+
+    remote_page_init(&page, a->arena);
+    if (!a->came || !r->remote->refused || !r->remote->refused(r->o->access, &s->at, &a->response, &page))
+        return false;
+    take_page(r, s, &page);
+    return true;
+}
+
 /* ---- the verdict ---- */
 
 static void count_request(const run_t *r, const answer_t *a)
@@ -357,6 +377,10 @@ void run_take_answer(run_t *r, step_t *s, answer_t *a)
         verdict = VERDICT_STEP; /* a list is never gone */
     if (!a->came && a->err.code == ERR_TOO_LARGE)
         verdict = VERDICT_STEP;
+    if (verdict != VERDICT_READ && take_refusal(r, s, a)) {
+        arena_free(a->arena);
+        return;
+    }
     switch (verdict) {
     case VERDICT_READ:
         read_answer(r, s, a);

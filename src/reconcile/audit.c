@@ -288,7 +288,7 @@ static void take_find(audit_t *d, const remote_find_t *f)
         d->out->asked = AUDIT_FAILED;
     } else if (!delivery->unstored) {
         batch_hash_key(delivery);
-        fresh = seen_add(&d->out->report.events, delivery->key_hash);
+        fresh = seen_add(&d->out->report.objects, delivery->key_hash);
     }
     d->out->report.fetched++;
     if (fresh)

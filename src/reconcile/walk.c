@@ -12,11 +12,7 @@
 
 void walk_begin(walk_t *w, const walk_options_t *o)
 {
-    const remote_t *remote = o->provider->remote;
-
-    *w = (walk_t){.o = *o, .manners = manners_of(remote)};
-    if (remote->gap_us)
-        w->manners.least_gap_us = remote->gap_us(o->access);
+    *w = (walk_t){.o = *o, .manners = manners_of(o->provider->remote, o->access)};
 }
 
 void walk_end(walk_t *w)

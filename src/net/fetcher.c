@@ -8,10 +8,9 @@
 #include <string.h>
 #include <time.h>
 
-#define MAX_FIELDS      64 /* of an answer: what is above is left out */
-#define IDLE_MS         1000
-#define ARENA_BYTES     4096
-#define MAX_CONNECTIONS 16 /* to one host, where it does not speak HTTP/2 */
+#define MAX_FIELDS  64 /* of an answer: what is above is left out */
+#define IDLE_MS     1000
+#define ARENA_BYTES 4096
 
 typedef struct request {
     struct request *next, **here; /* the list that it is in */
@@ -145,9 +144,9 @@ static void request_begin(fetcher_t *f, request_t *r)
     http_curl_prepare(r->easy, &r->call, r->url, r->lines);
     curl_easy_setopt(r->easy, CURLOPT_PROTOCOLS_STR, http_curl_is_loopback(r->call.url) ? "http,https" : "https");
     curl_easy_setopt(r->easy, CURLOPT_ERRORBUFFER, r->why);
+    /* No CURLOPT_PIPEWAIT, and no bound of connections (a mailbox has one of requests): with libcurl 7.88 a request
+     * that waited for the connection of one that was given up was seen never to begin. */
     curl_easy_setopt(r->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    curl_easy_setopt(r->easy, CURLOPT_PIPEWAIT, 1L); /* better a stream of a connection that is being made than one more
-                                                        connection */
     curl_easy_setopt(r->easy, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
     curl_easy_setopt(r->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(r->mailbox->limits.connect_us / US_PER_MS));
     curl_easy_setopt(r->easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -393,7 +392,6 @@ fetcher_t *fetcher_new(void)
     f->multi = curl_multi_init();
     if (!f->multi)
         abort();
-    curl_multi_setopt(f->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)MAX_CONNECTIONS);
     f->fresh_tail = &f->fresh;
     pthread_mutex_init(&f->lock, NULL);
     if (pthread_create(&f->thread, NULL, fetch_on, f) != 0)

@@ -75,6 +75,7 @@ static str_t lower(arena_t *a, str_t s)
     return (str_t){copy, s.len};
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): libcurl's own type */
 static size_t on_header(char *bytes, size_t one, size_t len, void *ctx)
 {
     request_t *r = ctx;

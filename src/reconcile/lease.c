@@ -16,8 +16,8 @@ static lease_t why_not(ledger_t *l, err_t *err)
     ledger_params(l);
     ledger_text(l, str_from(l->options.provider));
     r = ledger_query(l,
-                     "SELECT leased_by, leased_until >= clock_timestamp() FROM public.reconcile_state"
-                     " WHERE provider = " ONE_TEXT(1) " AND resource = '*'",
+                     "SELECT leased_by, leased_until >= clock_timestamp() FROM public.reconcile_state WHERE provider = "
+                     "$1 AND resource = '*'",
                      err);
     if (r && PQntuples(r) == 1 && PQgetvalue(r, 0, 1)[0] == 't') {
         lease = LEASE_HELD;
@@ -38,9 +38,7 @@ static lease_t take_lease(ledger_t *l, int64_t every_us, err_t *err)
     ledger_params(l);
     ledger_text(l, str_from(l->options.provider));
     ledger_text(l, WHOLE);
-    if (!ledger_do(l,
-                   "INSERT INTO public.reconcile_state (provider, resource) VALUES (" ONE_TEXT(1) ", " ONE_TEXT(
-                       2) ") ON CONFLICT DO NOTHING",
+    if (!ledger_do(l, "INSERT INTO public.reconcile_state (provider, resource) VALUES ($1, $2) ON CONFLICT DO NOTHING",
                    err))
         return LEASE_FAILED;
     ledger_params(l);
@@ -49,12 +47,10 @@ static lease_t take_lease(ledger_t *l, int64_t every_us, err_t *err)
     ledger_int(l, every_us);
     r = ledger_query(
         l,
-        "UPDATE public.reconcile_state SET leased_by = " ONE_TEXT(
-            2) ", leased_until = clock_timestamp() + " LEDGER_LEASE
-               ", last_run_at = clock_timestamp(), updated_at = clock_timestamp() WHERE provider = " ONE_TEXT(
-                   1) " AND resource = '*' AND (leased_until IS NULL OR leased_until < clock_timestamp())"
-                      " AND (last_run_at IS NULL OR last_run_at <= clock_timestamp() - " ONE_INT(
-                          3) " * interval '1 microsecond') RETURNING provider",
+        "UPDATE public.reconcile_state SET leased_by = $2, leased_until = clock_timestamp() + " LEDGER_LEASE
+        ", last_run_at = clock_timestamp(), updated_at = clock_timestamp() WHERE provider = $1 AND resource = '*' AND "
+        "(leased_until IS NULL OR leased_until < clock_timestamp()) AND (last_run_at IS NULL OR last_run_at <= "
+        "clock_timestamp() - $3 * interval '1 microsecond') RETURNING provider",
         err);
     ours = r && PQntuples(r) == 1;
     PQclear(r);
@@ -67,11 +63,11 @@ static bool bury_others(ledger_t *l, err_t *err)
 {
     ledger_params(l);
     ledger_text(l, str_from(l->options.provider));
-    return ledger_do(l,
-                     "UPDATE public.reconcile_runs SET status = 'failed', finished_at = now(),"
-                     " errors = errors || '[\"it was cut off: a later run goes on where it ended\"]'"
-                     " WHERE provider = " ONE_TEXT(1) " AND status = 'running'",
-                     err);
+    return ledger_do(
+        l,
+        "UPDATE public.reconcile_runs SET status = 'failed', finished_at = now(), errors = errors || '[\"it was cut "
+        "off: a later run goes on where it ended\"]' WHERE provider = $1 AND status = 'running'",
+        err);
 }
 
 static bool add_run(ledger_t *l, const char *resource, int64_t since_us, int64_t until_us, err_t *err)
@@ -84,12 +80,12 @@ static bool add_run(ledger_t *l, const char *resource, int64_t since_us, int64_t
     ledger_text(l, str_from(l->options.asked_by));
     ledger_time(l, since_us);
     ledger_time(l, until_us);
-    r = ledger_query(l,
-                     "WITH run AS (INSERT INTO public.reconcile_runs (provider, resource, asked_by, since, until)"
-                     " VALUES (" ONE_TEXT(1) ", " ONE_TEXT(2) ", " ONE_TEXT(3) ", " ONE_TIME(4) ", " ONE_TIME(
-                         5) ") RETURNING id), state AS (UPDATE public.reconcile_state SET last_run_id = run.id FROM run"
-                            " WHERE provider = " ONE_TEXT(1) " AND reconcile_state.resource = '*') SELECT id FROM run",
-                     err);
+    r = ledger_query(
+        l,
+        "WITH run AS (INSERT INTO public.reconcile_runs (provider, resource, asked_by, since, until) VALUES ($1, $2, "
+        "$3, $4, $5) RETURNING id), state AS (UPDATE public.reconcile_state SET last_run_id = run.id FROM run WHERE "
+        "provider = $1 AND reconcile_state.resource = '*') SELECT id FROM run",
+        err);
     if (r)
         l->run_id = ledger_int_at(r, 0, 0);
     PQclear(r);
@@ -132,32 +128,11 @@ static bool write_run(ledger_t *l, const char *status, const report_t *r, err_t 
     ledger_json(l, buf_str(&json));
     for (size_t i = 0; i < COUNT(counts); i++)
         ledger_int(l, (int64_t)counts[i]);
-    ok = ledger_do(
-        l,
-        "UPDATE public.reconcile_runs SET status = " ONE_TEXT(2) ", skipped = " ONE_JSON(3) ", skipped_ids = " ONE_JSON(4) ", errors = " ONE_JSON(5) ", requests = " ONE_INT(6) ", seen = " ONE_INT(7) ", fetched = " ONE_INT(
-            8) ", created = " ONE_INT(9) ", updated = " ONE_INT(10) ", unchanged = " ONE_INT(11) ", duplicate "
-                                                                                                 "= " ONE_INT(
-                                                                                                     12) ", "
-                                                                                                         "fini"
-                                                                                                         "shed"
-                                                                                                         "_at "
-                                                                                                         "= "
-                                                                                                         "CASE"
-                                                                                                         " WHE"
-                                                                                                         "N"
-                                                                                                         " " ONE_TEXT(
-                                                                                                             2) " <> "
-                                                                                                                "'runni"
-                                                                                                                "ng' "
-                                                                                                                "THEN "
-                                                                                                                "now() "
-                                                                                                                "END "
-                                                                                                                "WHERE "
-                                                                                                                "id "
-                                                                                                                "="
-                                                                                                                " " ONE_INT(
-                                                                                                                    1),
-        err);
+    ok = ledger_do(l,
+                   "UPDATE public.reconcile_runs SET status = $2, skipped = $3, skipped_ids = $4, errors = $5, "
+                   "requests = $6, seen = $7, fetched = $8, created = $9, updated = $10, unchanged = $11, duplicate = "
+                   "$12, finished_at = CASE WHEN $2 <> 'running' THEN now() END WHERE id = $1",
+                   err);
     buf_clear(&json);
     return ok;
 }
@@ -180,8 +155,8 @@ static bool give_back(ledger_t *l, err_t *err)
     ledger_text(l, str_from(l->options.provider));
     ledger_text(l, str_from(l->me));
     return ledger_do(l,
-                     "UPDATE public.reconcile_state SET leased_by = NULL, leased_until = NULL,"
-                     " updated_at = clock_timestamp() WHERE provider = " ONE_TEXT(1) " AND leased_by = " ONE_TEXT(2),
+                     "UPDATE public.reconcile_state SET leased_by = NULL, leased_until = NULL, updated_at = "
+                     "clock_timestamp() WHERE provider = $1 AND leased_by = $2",
                      err);
 }
 

@@ -69,25 +69,25 @@ void ledger_params(ledger_t *l)
 
 void ledger_text(ledger_t *l, str_t s)
 {
-    params_begin_array(&l->params, PG_TEXT, 1);
+    params_begin_one(&l->params, PG_TEXT);
     params_add_text(&l->params, s);
 }
 
 void ledger_int(ledger_t *l, int64_t value)
 {
-    params_begin_array(&l->params, PG_INT8, 1);
+    params_begin_one(&l->params, PG_INT8);
     params_add_int(&l->params, value);
 }
 
 void ledger_time(ledger_t *l, int64_t us)
 {
-    params_begin_array(&l->params, PG_TIMESTAMPTZ, 1);
+    params_begin_one(&l->params, PG_TIMESTAMPTZ);
     params_add_time(&l->params, us);
 }
 
 void ledger_json(ledger_t *l, str_t s)
 {
-    params_begin_array(&l->params, PG_JSONB, 1);
+    params_begin_one(&l->params, PG_JSONB);
     params_add_json(&l->params, s);
 }
 
@@ -138,11 +138,11 @@ bool ledger_hold(ledger_t *l, err_t *err)
     ledger_params(l);
     ledger_text(l, str_from(l->options.provider));
     ledger_text(l, str_from(l->me));
-    r = ledger_query(l,
-                     "UPDATE public.reconcile_state SET leased_until = clock_timestamp() + " LEDGER_LEASE
-                     ", updated_at = clock_timestamp() WHERE provider = " ONE_TEXT(
-                         1) " AND resource = '*' AND leased_by = " ONE_TEXT(2) " RETURNING provider",
-                     err);
+    r = ledger_query(
+        l,
+        "UPDATE public.reconcile_state SET leased_until = clock_timestamp() + " LEDGER_LEASE
+        ", updated_at = clock_timestamp() WHERE provider = $1 AND resource = '*' AND leased_by = $2 RETURNING provider",
+        err);
     ours = r && PQntuples(r) == 1;
     if (r && !ours)
         err_set(err, ERR_BUSY, "another run has taken this one's place: it was silent for too long");

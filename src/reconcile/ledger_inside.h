@@ -19,11 +19,7 @@ struct ledger {
 
 bool ledger_connect(ledger_t *l, err_t *err); /* if it is not */
 
-/* The parameters of the next query: each is an array of one, so that the statement says ($1::text[])[1]. */
-#define ONE_TEXT(n) "($" #n "::text[])[1]"
-#define ONE_INT(n)  "($" #n "::int8[])[1]"
-#define ONE_TIME(n) "($" #n "::timestamptz[])[1]"
-#define ONE_JSON(n) "($" #n "::jsonb[])[1]"
+/* The parameters of the next query. */
 void ledger_params(ledger_t *l); /* begins anew */
 void ledger_text(ledger_t *l, str_t s);
 void ledger_int(ledger_t *l, int64_t value);
@@ -44,6 +40,5 @@ bool ledger_add_steps(ledger_t *l, int64_t window_id, step_t *const *steps, size
 
 int64_t ledger_int_at(const PGresult *r, int row, int column); /* NULL: TIME_NONE */
 str_t ledger_text_at(const PGresult *r, int row, int column);  /* NULL: absent; the result's own */
-#define MICROSECONDS(column) "(extract(epoch FROM " column ") * 1000000)::int8"
 
 #endif

@@ -68,16 +68,13 @@ enum { ROW_TABLE, ROW_ID, ROW_CALL, ROW_TEXT };
 static PGresult *read_rows(ledger_t *l, const calls_t *c, err_t *err)
 {
     static const char ROWS[] =
-        "WITH k AS MATERIALIZED (SELECT v.id, u.n FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS u (p, i, n)"
-        " JOIN public.voice_calls v ON v.provider = u.p AND v.provider_call_id = u.i)"
-        " SELECT * FROM (SELECT 'voice_calls' AS t, v.id::text AS id, k.n, (to_jsonb(v) - 'versions' - "
-        "'updated_at')::text"
-        " FROM k JOIN public.voice_calls v ON v.id = k.id"
-        " UNION ALL SELECT 'voice_messages', m.id::text, k.n, (to_jsonb(m) - 'versions')::text"
-        " FROM k JOIN public.voice_messages m ON m.call_id = k.id"
-        " UNION ALL SELECT 'call_participants', p.id::text, k.n, (to_jsonb(p) - 'versions')::text"
-        " FROM k JOIN public.call_participants p ON p.call_id = k.id) rows"
-        " ORDER BY t COLLATE \"C\", id COLLATE \"C\"";
+        "WITH k AS MATERIALIZED (SELECT v.id, u.n FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS u (p, i, n) "
+        "JOIN public.voice_calls v ON v.provider = u.p AND v.provider_call_id = u.i) SELECT * FROM (SELECT "
+        "'voice_calls' AS t, v.id::text AS id, k.n, (to_jsonb(v) - 'versions' - 'updated_at')::text FROM k JOIN "
+        "public.voice_calls v ON v.id = k.id UNION ALL SELECT 'voice_messages', m.id::text, k.n, (to_jsonb(m) - "
+        "'versions')::text FROM k JOIN public.voice_messages m ON m.call_id = k.id UNION ALL SELECT "
+        "'call_participants', p.id::text, k.n, (to_jsonb(p) - 'versions')::text FROM k JOIN public.call_participants p "
+        "ON p.call_id = k.id) rows ORDER BY t COLLATE \"C\", id COLLATE \"C\"";
 
     ledger_params(l);
     params_begin_array(&l->params, PG_TEXT, c->count);
@@ -158,8 +155,8 @@ static bool write_changes(ledger_t *l, const change_t *changes, size_t count, er
     for (size_t i = 0; i < count; i++)
         params_add_json(p, changes[i].after);
     return ledger_do(l,
-                     "INSERT INTO public.reconcile_changes (run_id, table_name, row_id, before, after)"
-                     " SELECT " ONE_INT(1) ", * FROM unnest($2::text[], $3::text[], $4::jsonb[], $5::jsonb[])",
+                     "INSERT INTO public.reconcile_changes (run_id, table_name, row_id, before, after) SELECT $1, * "
+                     "FROM unnest($2::text[], $3::text[], $4::jsonb[], $5::jsonb[])",
                      err);
 }
 
@@ -293,12 +290,11 @@ static bool look_up_marks(ledger_t *l, ledger_page_t *page, err_t *err)
     params_begin_array(p, PG_TEXT, page->n_follows);
     for (size_t i = 0; i < page->n_follows; i++)
         params_add_text(p, page->follows[i]->mark);
-    r = ledger_query(
-        l,
-        "SELECT EXISTS (SELECT FROM public.reconcile_marks m WHERE m.provider = " ONE_TEXT(
-            1) " AND m.what = u.what AND m.object_id = u.id AND m.mark = u.mark)"
-               " FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS u (what, id, mark, n) ORDER BY n",
-        err);
+    r = ledger_query(l,
+                     "SELECT EXISTS (SELECT FROM public.reconcile_marks m WHERE m.provider = $1 AND m.what = u.what "
+                     "AND m.object_id = u.id AND m.mark = u.mark) FROM unnest($2::text[], $3::text[], $4::text[]) WITH "
+                     "ORDINALITY AS u (what, id, mark, n) ORDER BY n",
+                     err);
     for (size_t i = 0; r && i < page->n_follows; i++)
         page->known[i] = PQgetvalue(r, (int)i, 0)[0] == 't';
     PQclear(r);
@@ -330,12 +326,10 @@ static bool keep_mark(ledger_t *l, const step_t *s, err_t *err)
     ledger_text(l, str_from(s->at.what));
     ledger_text(l, s->at.id);
     ledger_text(l, s->mark);
-    return ledger_do(
-        l,
-        "INSERT INTO public.reconcile_marks (provider, what, object_id, mark) VALUES (" ONE_TEXT(1) ", " ONE_TEXT(
-            2) ", " ONE_TEXT(3) ", " ONE_TEXT(4) ") ON CONFLICT (provider, what, object_id) DO UPDATE"
-                                                 " SET mark = EXCLUDED.mark, seen_at = now()",
-        err);
+    return ledger_do(l,
+                     "INSERT INTO public.reconcile_marks (provider, what, object_id, mark) VALUES ($1, $2, $3, $4) ON "
+                     "CONFLICT (provider, what, object_id) DO UPDATE SET mark = EXCLUDED.mark, seen_at = now()",
+                     err);
 }
 
 /* False with ERR_BUSY: it is not there any more. */
@@ -348,7 +342,7 @@ static bool take_out(ledger_t *l, const step_t *s, err_t *err)
         return true;
     ledger_params(l);
     ledger_int(l, s->id);
-    r = ledger_query(l, "DELETE FROM public.reconcile_steps WHERE id = " ONE_INT(1) " RETURNING id", err);
+    r = ledger_query(l, "DELETE FROM public.reconcile_steps WHERE id = $1 RETURNING id", err);
     there = r && PQntuples(r) == 1;
     if (r && !there)
         err_set(err, ERR_BUSY, "the connection was lost while a step was being committed; the next run goes on there");
@@ -363,7 +357,7 @@ static bool note_error(ledger_t *l, const window_t *w, err_t *err)
     ledger_params(l);
     ledger_int(l, w->id);
     ledger_text(l, str_from(w->error));
-    return ledger_do(l, "UPDATE public.reconcile_windows SET error = " ONE_TEXT(2) " WHERE id = " ONE_INT(1), err);
+    return ledger_do(l, "UPDATE public.reconcile_windows SET error = $2 WHERE id = $1", err);
 }
 
 static page_end_t write_page(ledger_t *l, ledger_page_t *page, err_t *err)
@@ -416,7 +410,7 @@ bool ledger_step_asked(ledger_t *l, const step_t *s, err_t *err)
         return false;
     ledger_params(l);
     ledger_int(l, s->id);
-    return ledger_do(l, "UPDATE public.reconcile_steps SET asked_at = now() WHERE id = " ONE_INT(1), err);
+    return ledger_do(l, "UPDATE public.reconcile_steps SET asked_at = now() WHERE id = $1", err);
 }
 
 bool ledger_step_failed(ledger_t *l, const step_t *s, const char *why, err_t *err)
@@ -428,21 +422,23 @@ bool ledger_step_failed(ledger_t *l, const step_t *s, const char *why, err_t *er
     ledger_params(l);
     ledger_int(l, s->id);
     ledger_text(l, str_from(why));
-    return ledger_do(l, "UPDATE public.reconcile_steps SET error = " ONE_TEXT(2) " WHERE id = " ONE_INT(1), err) &&
+    return ledger_do(l, "UPDATE public.reconcile_steps SET error = $2 WHERE id = $1", err) &&
            note_error(l, s->window, err);
 }
 
 /* ---- for the reaper ---- */
 
-#define REAPED "'(reaper)'"
 #define STALE                                                                                                          \
     "WITH stale AS (SELECT c.provider_call_id AS id FROM public.voice_calls c LEFT JOIN public.reconcile_marks m"      \
-    " ON m.provider = c.provider AND m.what = " REAPED " AND m.object_id = c.provider_call_id"                         \
-    " WHERE c.provider = " ONE_TEXT(1) " AND c.status IN ('pending', 'active')"                                        \
-                                       " AND coalesce(c.started_at, c.created_at) < now() - " ONE_INT(                 \
-                                           2) " * interval '1 microsecond'"                                            \
-                                              " AND c.provider_call_id NOT LIKE '" FACT_SESSION_PREFIX "%'"            \
-                                              " ORDER BY m.seen_at NULLS FIRST, c.created_at LIMIT " ONE_INT(3) ")"
+    " ON m.provider = c.provider AND m.what = '(reaper)' AND m.object_id = c.provider_call_id"                         \
+    " WHERE c.provider = $1 AND c.status IN ('pending', 'active')"                                                     \
+    " AND coalesce(c.started_at, c.created_at) < now() - $2 * interval '1 microsecond'"                                \
+    " AND c.provider_call_id NOT LIKE '" FACT_SESSION_PREFIX "%'"                                                      \
+    " ORDER BY m.seen_at NULLS FIRST, c.created_at LIMIT $3)"
+#define NOTED                                                                                                          \
+    ", noted AS (INSERT INTO public.reconcile_marks (provider, what, object_id, mark)"                                 \
+    " SELECT $1, '(reaper)', id, 'asked' FROM stale"                                                                   \
+    " ON CONFLICT (provider, what, object_id) DO UPDATE SET seen_at = now())"
 
 bool ledger_stale(ledger_t *l, int64_t age_us, size_t most, arena_t *a, str_t **ids, size_t *count, err_t *err)
 {
@@ -454,15 +450,7 @@ bool ledger_stale(ledger_t *l, int64_t age_us, size_t most, arena_t *a, str_t **
     ledger_text(l, str_from(l->options.provider));
     ledger_int(l, age_us);
     ledger_int(l, (int64_t)most);
-    r = ledger_query(
-        l,
-        l->options.dry ? STALE " SELECT id FROM stale"
-                       : STALE
-            ", noted AS (INSERT INTO public.reconcile_marks (provider, what, object_id, mark)"
-            " SELECT " ONE_TEXT(1) ", " REAPED ", id, 'asked' FROM stale"
-                                   " ON CONFLICT (provider, what, object_id) DO UPDATE SET seen_at = now())"
-                                   " SELECT id FROM stale",
-        err);
+    r = ledger_query(l, l->options.dry ? STALE " SELECT id FROM stale" : STALE NOTED " SELECT id FROM stale", err);
     *count = r ? (size_t)PQntuples(r) : 0;
     *ids = arena_alloc(a, (*count + 1) * sizeof(**ids));
     for (size_t i = 0; i < *count; i++)

@@ -22,8 +22,8 @@ bool ledger_watermark(ledger_t *l, const char *resource, int64_t *us, err_t *err
         return false;
     name_resource(l, resource);
     r = ledger_query(l,
-                     "SELECT " MICROSECONDS("watermark") " FROM public.reconcile_state WHERE provider = " ONE_TEXT(
-                         1) " AND resource = " ONE_TEXT(2),
+                     "SELECT (extract(epoch FROM watermark) * 1000000)::int8 FROM public.reconcile_state WHERE "
+                     "provider = $1 AND resource = $2",
                      err);
     if (r && PQntuples(r) == 1)
         *us = ledger_int_at(r, 0, 0);
@@ -42,34 +42,10 @@ static bool forget(ledger_t *l, const ledger_wish_t *w, err_t *err)
     ledger_time(l, w->least_us);
     return ledger_do(
         l,
-        "WITH old AS (UPDATE public.reconcile_windows SET state = 'refused', updated_at = now(),"
-        " error = 'the provider does not reach back so far any more' WHERE provider = " ONE_TEXT(
-            1) " AND resource = " ONE_TEXT(2) " AND state = 'failed' AND to_at < " ONE_TIME(5) ") DELETE FROM "
-                                                                                               "public.reconcile_"
-                                                                                               "windows WHERE provider "
-                                                                                               "= " ONE_TEXT(
-                                                                                                   1) " AND "
-                                                                                                      "resour"
-                                                                                                      "ce "
-                                                                                                      "="
-                                                                                                      " " ONE_TEXT(2) " AND state IN ('pending', 'failed') AND (from_at IS NULL OR (from_at >= " ONE_TIME(
-                                                                                                          3) " AND "
-                                                                                                             "to_at "
-                                                                                                             "<="
-                                                                                                             " " ONE_TIME(
-                                                                                                                 4) " A"
-                                                                                                                    "ND"
-                                                                                                                    " t"
-                                                                                                                    "o_"
-                                                                                                                    "at"
-                                                                                                                    " >"
-                                                                                                                    "= "
-                                                                                                                    "co"
-                                                                                                                    "al"
-                                                                                                                    "es"
-                                                                                                                    "ce"
-                                                                                                                    "(" ONE_TIME(
-                                                                                                                        5) ", to_at)))",
+        "WITH old AS (UPDATE public.reconcile_windows SET state = 'refused', updated_at = now(), error = 'the provider "
+        "does not reach back so far any more' WHERE provider = $1 AND resource = $2 AND state = 'failed' AND to_at < "
+        "$5) DELETE FROM public.reconcile_windows WHERE provider = $1 AND resource = $2 AND state IN ('pending', "
+        "'failed') AND (from_at IS NULL OR (from_at >= $3 AND to_at <= $4 AND to_at >= coalesce($5, to_at)))",
         err);
 }
 
@@ -79,17 +55,12 @@ static bool read_windows(ledger_t *l, const ledger_wish_t *w, ledger_work_t *out
 
     name_resource(l, w->resource);
     ledger_int(l, w->all);
-    r = ledger_query(
-        l,
-        "SELECT id, " MICROSECONDS("from_at") ", " MICROSECONDS(
-            "to_at") ", tries"
-                     " FROM public.reconcile_windows WHERE provider = " ONE_TEXT(1) " AND resource = " ONE_TEXT(
-                         2) " AND (state = 'pending' OR (state = 'failed' AND (" ONE_INT(3) " = 1 OR updated_at < now()"
-                                                                                            " - least(interval '10 s' "
-                                                                                            "* power(2, least(tries, "
-                                                                                            "20)), interval '6 h'))))"
-                                                                                            " ORDER BY from_at, id",
-        err);
+    r = ledger_query(l,
+                     "SELECT id, (extract(epoch FROM from_at) * 1000000)::int8, (extract(epoch FROM to_at) * "
+                     "1000000)::int8, tries FROM public.reconcile_windows WHERE provider = $1 AND resource = $2 AND "
+                     "(state = 'pending' OR (state = 'failed' AND ($3 = 1 OR updated_at < now() - least(interval '10 "
+                     "s' * power(2, least(tries, 20)), interval '6 h')))) ORDER BY from_at, id",
+                     err);
     if (!r)
         return false;
     out->n_windows = (size_t)PQntuples(r);
@@ -141,9 +112,9 @@ static bool read_steps(ledger_t *l, ledger_work_t *out, err_t *err)
     for (size_t i = 0; i < out->n_windows; i++)
         params_add_int(&l->params, out->windows[i]->id);
     r = ledger_query(l,
-                     "SELECT id, window_id, what, " MICROSECONDS("from_at") ", " MICROSECONDS(
-                         "to_at") ", object_id, cursor, mark, asked_at IS NOT NULL FROM public.reconcile_steps"
-                                  " WHERE window_id = ANY ($1::int8[]) ORDER BY id",
+                     "SELECT id, window_id, what, (extract(epoch FROM from_at) * 1000000)::int8, (extract(epoch FROM "
+                     "to_at) * 1000000)::int8, object_id, cursor, mark, asked_at IS NOT NULL FROM "
+                     "public.reconcile_steps WHERE window_id = ANY ($1::int8[]) ORDER BY id",
                      err);
     out->n_steps = r ? (size_t)PQntuples(r) : 0;
     out->steps = mem_alloc((out->n_steps + 1) * sizeof(*out->steps));
@@ -198,14 +169,12 @@ bool ledger_add_steps(ledger_t *l, int64_t window_id, step_t *const *steps, size
     params_begin_array(p, PG_TEXT, n);
     for (size_t i = 0; i < n; i++)
         params_add_text(p, steps[i]->mark);
-    r = ledger_query(
-        l,
-        "INSERT INTO public.reconcile_steps (window_id, what, from_at, to_at, object_id, cursor, mark)"
-        " SELECT " ONE_INT(
-            1) ", what, from_at, to_at, object_id, cursor, mark"
-               " FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])"
-               " WITH ORDINALITY AS u (what, from_at, to_at, object_id, cursor, mark, n) ORDER BY n RETURNING id",
-        err);
+    r = ledger_query(l,
+                     "INSERT INTO public.reconcile_steps (window_id, what, from_at, to_at, object_id, cursor, mark) "
+                     "SELECT $1, what, from_at, to_at, object_id, cursor, mark FROM unnest($2::text[], "
+                     "$3::timestamptz[], $4::timestamptz[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY AS u "
+                     "(what, from_at, to_at, object_id, cursor, mark, n) ORDER BY n RETURNING id",
+                     err);
     for (size_t i = 0; r && i < n; i++)
         steps[i]->id = ledger_int_at(r, (int)i, 0);
     PQclear(r);
@@ -221,11 +190,10 @@ static bool add_window(ledger_t *l, window_t *w, err_t *err)
     ledger_time(l, w->to_us);
     ledger_text(l, w->refused ? STR("refused") : STR("pending"));
     ledger_text(l, w->refused ? STR("the provider does not reach back so far") : STR_NONE);
-    r = ledger_query(
-        l,
-        "INSERT INTO public.reconcile_windows (provider, resource, from_at, to_at, state, error) VALUES (" ONE_TEXT(
-            1) ", " ONE_TEXT(2) ", " ONE_TIME(3) ", " ONE_TIME(4) ", " ONE_TEXT(5) ", " ONE_TEXT(6) ") RETURNING id",
-        err);
+    r = ledger_query(l,
+                     "INSERT INTO public.reconcile_windows (provider, resource, from_at, to_at, state, error) VALUES "
+                     "($1, $2, $3, $4, $5, $6) RETURNING id",
+                     err);
     if (r)
         w->id = ledger_int_at(r, 0, 0);
     PQclear(r);
@@ -253,9 +221,8 @@ static bool set_watermark(ledger_t *l, const char *resource, int64_t us, err_t *
     name_resource(l, resource);
     ledger_time(l, us);
     return ledger_do(l,
-                     "INSERT INTO public.reconcile_state (provider, resource, watermark) VALUES (" ONE_TEXT(
-                         1) ", " ONE_TEXT(2) ", " ONE_TIME(3) ") ON CONFLICT (provider, resource) DO UPDATE"
-                                                              " SET watermark = EXCLUDED.watermark, updated_at = now()",
+                     "INSERT INTO public.reconcile_state (provider, resource, watermark) VALUES ($1, $2, $3) ON "
+                     "CONFLICT (provider, resource) DO UPDATE SET watermark = EXCLUDED.watermark, updated_at = now()",
                      err);
 }
 
@@ -286,7 +253,7 @@ bool ledger_restart(ledger_t *l, window_t *w, step_t **steps, size_t n_steps, er
     ok = ledger_hold(l, err);
     ledger_params(l);
     ledger_int(l, w->id);
-    ok = ok && ledger_do(l, "DELETE FROM public.reconcile_steps WHERE window_id = " ONE_INT(1), err) &&
+    ok = ok && ledger_do(l, "DELETE FROM public.reconcile_steps WHERE window_id = $1", err) &&
          ledger_add_steps(l, w->id, steps, n_steps, err);
     return ledger_close_transaction(l, ok, err);
 }
@@ -300,262 +267,13 @@ static bool cover(ledger_t *l, const window_t *w, err_t *err)
     ledger_int(l, w->id);
     ledger_time(l, w->from_us);
     ledger_time(l, w->to_us);
-    return ledger_do(l,
-                     "WITH others AS (DELETE FROM public.reconcile_windows WHERE provider = " ONE_TEXT(
-                         1) " AND resource "
-                            "= " ONE_TEXT(2) " AND "
-                                             "state = "
-                                             "'covered"
-                                             "' AND "
-                                             "id "
-                                             "<>"
-                                             " " ONE_INT(3) " AND to_at >= " ONE_TIME(4) " AND from_at <= " ONE_TIME(
-                                                 5) " "
-                                                    "R"
-                                                    "E"
-                                                    "T"
-                                                    "U"
-                                                    "R"
-                                                    "N"
-                                                    "I"
-                                                    "N"
-                                                    "G"
-                                                    " "
-                                                    "f"
-                                                    "r"
-                                                    "o"
-                                                    "m"
-                                                    "_"
-                                                    "a"
-                                                    "t"
-                                                    ","
-                                                    " "
-                                                    "t"
-                                                    "o"
-                                                    "_"
-                                                    "a"
-                                                    "t"
-                                                    ")"
-                                                    " "
-                                                    "U"
-                                                    "P"
-                                                    "D"
-                                                    "A"
-                                                    "T"
-                                                    "E"
-                                                    " "
-                                                    "p"
-                                                    "u"
-                                                    "b"
-                                                    "l"
-                                                    "i"
-                                                    "c"
-                                                    "."
-                                                    "r"
-                                                    "e"
-                                                    "c"
-                                                    "o"
-                                                    "n"
-                                                    "c"
-                                                    "i"
-                                                    "l"
-                                                    "e"
-                                                    "_"
-                                                    "w"
-                                                    "i"
-                                                    "n"
-                                                    "d"
-                                                    "o"
-                                                    "w"
-                                                    "s"
-                                                    " "
-                                                    "S"
-                                                    "E"
-                                                    "T"
-                                                    " "
-                                                    "s"
-                                                    "t"
-                                                    "a"
-                                                    "t"
-                                                    "e"
-                                                    " "
-                                                    "="
-                                                    " "
-                                                    "'"
-                                                    "c"
-                                                    "o"
-                                                    "v"
-                                                    "e"
-                                                    "r"
-                                                    "e"
-                                                    "d"
-                                                    "'"
-                                                    ","
-                                                    " "
-                                                    "e"
-                                                    "r"
-                                                    "r"
-                                                    "o"
-                                                    "r"
-                                                    " "
-                                                    "="
-                                                    " "
-                                                    "N"
-                                                    "U"
-                                                    "L"
-                                                    "L"
-                                                    ","
-                                                    " "
-                                                    "u"
-                                                    "p"
-                                                    "d"
-                                                    "a"
-                                                    "t"
-                                                    "e"
-                                                    "d"
-                                                    "_"
-                                                    "a"
-                                                    "t"
-                                                    " "
-                                                    "="
-                                                    " "
-                                                    "n"
-                                                    "o"
-                                                    "w"
-                                                    "("
-                                                    ")"
-                                                    ","
-                                                    " "
-                                                    "f"
-                                                    "r"
-                                                    "o"
-                                                    "m"
-                                                    "_"
-                                                    "a"
-                                                    "t"
-                                                    " "
-                                                    "="
-                                                    " "
-                                                    "l"
-                                                    "e"
-                                                    "a"
-                                                    "s"
-                                                    "t"
-                                                    "("
-                                                    "f"
-                                                    "r"
-                                                    "o"
-                                                    "m"
-                                                    "_"
-                                                    "a"
-                                                    "t"
-                                                    ","
-                                                    " "
-                                                    "("
-                                                    "S"
-                                                    "E"
-                                                    "L"
-                                                    "E"
-                                                    "C"
-                                                    "T"
-                                                    " "
-                                                    "m"
-                                                    "i"
-                                                    "n"
-                                                    "("
-                                                    "f"
-                                                    "r"
-                                                    "o"
-                                                    "m"
-                                                    "_"
-                                                    "a"
-                                                    "t"
-                                                    ")"
-                                                    " "
-                                                    "F"
-                                                    "R"
-                                                    "O"
-                                                    "M"
-                                                    " "
-                                                    "o"
-                                                    "t"
-                                                    "h"
-                                                    "e"
-                                                    "r"
-                                                    "s"
-                                                    ")"
-                                                    ")"
-                                                    ","
-                                                    " "
-                                                    "t"
-                                                    "o"
-                                                    "_"
-                                                    "a"
-                                                    "t"
-                                                    " "
-                                                    "="
-                                                    " "
-                                                    "g"
-                                                    "r"
-                                                    "e"
-                                                    "a"
-                                                    "t"
-                                                    "e"
-                                                    "s"
-                                                    "t"
-                                                    "("
-                                                    "t"
-                                                    "o"
-                                                    "_"
-                                                    "a"
-                                                    "t"
-                                                    ","
-                                                    " "
-                                                    "("
-                                                    "S"
-                                                    "E"
-                                                    "L"
-                                                    "E"
-                                                    "C"
-                                                    "T"
-                                                    " "
-                                                    "m"
-                                                    "a"
-                                                    "x"
-                                                    "("
-                                                    "t"
-                                                    "o"
-                                                    "_"
-                                                    "a"
-                                                    "t"
-                                                    ")"
-                                                    " "
-                                                    "F"
-                                                    "R"
-                                                    "O"
-                                                    "M"
-                                                    " "
-                                                    "o"
-                                                    "t"
-                                                    "h"
-                                                    "e"
-                                                    "r"
-                                                    "s"
-                                                    ")"
-                                                    ")"
-                                                    " "
-                                                    "W"
-                                                    "H"
-                                                    "E"
-                                                    "R"
-                                                    "E"
-                                                    " "
-                                                    "i"
-                                                    "d"
-                                                    " "
-                                                    "="
-                                                    " " ONE_INT(3),
-                     err);
+    return ledger_do(
+        l,
+        "WITH others AS (DELETE FROM public.reconcile_windows WHERE provider = $1 AND resource = $2 AND state = "
+        "'covered' AND id <> $3 AND to_at >= $4 AND from_at <= $5 RETURNING from_at, to_at) UPDATE "
+        "public.reconcile_windows SET state = 'covered', error = NULL, updated_at = now(), from_at = least(from_at, "
+        "(SELECT min(from_at) FROM others)), to_at = greatest(to_at, (SELECT max(to_at) FROM others)) WHERE id = $3",
+        err);
 }
 
 static bool fail(ledger_t *l, const window_t *w, err_t *err)
@@ -564,8 +282,8 @@ static bool fail(ledger_t *l, const window_t *w, err_t *err)
     ledger_int(l, w->id);
     ledger_text(l, str_from(w->error));
     return ledger_do(l,
-                     "UPDATE public.reconcile_windows SET state = 'failed', tries = tries + 1, error = " ONE_TEXT(
-                         2) ", updated_at = now() WHERE id = " ONE_INT(1),
+                     "UPDATE public.reconcile_windows SET state = 'failed', tries = tries + 1, error = $2, updated_at "
+                     "= now() WHERE id = $1",
                      err);
 }
 
@@ -573,7 +291,7 @@ static bool take_out(ledger_t *l, const window_t *w, err_t *err)
 {
     ledger_params(l);
     ledger_int(l, w->id);
-    return ledger_do(l, "DELETE FROM public.reconcile_windows WHERE id = " ONE_INT(1), err);
+    return ledger_do(l, "DELETE FROM public.reconcile_windows WHERE id = $1", err);
 }
 
 bool ledger_window_end(ledger_t *l, window_t *w, err_t *err)

@@ -64,7 +64,15 @@ static void begin(params_t *p, pg_type_t type, size_t at)
     assert(p->count < PARAMS_MAX);
     p->types[p->count] = TYPES[type].array;
     p->formats[p->count] = 1;
+    p->one[p->count] = false;
     p->at[p->count++] = at;
+}
+
+void params_begin_one(params_t *p, pg_type_t type)
+{
+    begin(p, type, p->bytes.len);
+    p->types[p->count - 1] = TYPES[type].element;
+    p->one[p->count - 1] = true;
 }
 
 void params_begin_array(params_t *p, pg_type_t type, size_t count)
@@ -133,18 +141,26 @@ void params_add_uuid(params_t *p, const uint8_t bytes[16])
     buf_append(&p->bytes, bytes, 16);
 }
 
+static bool is_null(const params_t *p, int i)
+{
+    uint32_t length;
+
+    if (p->at[i] == SIZE_MAX || !p->one[i])
+        return p->at[i] == SIZE_MAX;
+    memcpy(&length, p->bytes.base + p->at[i], sizeof(length));
+    return length == UINT32_MAX;
+}
+
 void params_finish(params_t *p)
 {
     size_t end = p->bytes.len;
 
     for (int i = p->count - 1; i >= 0; i--) {
-        if (p->at[i] == SIZE_MAX) {
-            p->values[i] = NULL;
-            p->lengths[i] = 0;
-            continue;
-        }
-        p->values[i] = p->bytes.base + p->at[i];
-        p->lengths[i] = (int)(end - p->at[i]);
-        end = p->at[i];
+        size_t begin_at = p->at[i] + (p->one[i] ? sizeof(uint32_t) : 0);
+        bool null = is_null(p, i);
+
+        p->values[i] = null ? NULL : p->bytes.base + begin_at;
+        p->lengths[i] = null ? 0 : (int)(end - begin_at);
+        end = p->at[i] == SIZE_MAX ? end : p->at[i];
     }
 }

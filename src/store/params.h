@@ -20,6 +20,7 @@ typedef struct params {
     buf_t bytes;
     int count;
     size_t at[PARAMS_MAX]; /* where each begins; SIZE_MAX: NULL */
+    bool one[PARAMS_MAX];  /* it is no array: a value, behind its length */
     const char *values[PARAMS_MAX];
     int lengths[PARAMS_MAX];
     int formats[PARAMS_MAX];
@@ -29,7 +30,8 @@ typedef struct params {
 void params_reset(params_t *p); /* keeps the memory */
 void params_clear(params_t *p);
 void params_begin_array(params_t *p, pg_type_t type, size_t count);
-void params_add_text(params_t *p, str_t s); /* TEXT, BYTEA; absent is NULL */
+void params_begin_one(params_t *p, pg_type_t type); /* what is added next is the parameter itself */
+void params_add_text(params_t *p, str_t s);         /* TEXT, BYTEA; absent is NULL */
 void params_add_json(params_t *p, str_t s);
 void params_add_int(params_t *p, int64_t value);
 void params_add_time(params_t *p, int64_t us); /* since 1970; TIME_NONE is NULL */

@@ -26,7 +26,7 @@ static verdict_t judge(manners_t *m, outcome_t o, int64_t *wait_us)
 
 static void test_no_more_are_asked_at_once_and_no_faster_than_allowed(void **state)
 {
-    manners_t m = manners_of(&REMOTE);
+    manners_t m = manners_of(&REMOTE, NULL);
 
     (void)state;
     assert_true(manners_from_us(&m) <= NOW);
@@ -51,7 +51,7 @@ static void test_a_status_decides(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(ROWS); i++) {
-        manners_t m = manners_of(&REMOTE);
+        manners_t m = manners_of(&REMOTE, NULL);
 
         assert_int_equal(judge(&m, came(ROWS[i].status), NULL), ROWS[i].verdict);
     }
@@ -59,7 +59,7 @@ static void test_a_status_decides(void **state)
 
 static void test_who_says_when_is_left_alone_for_so_long(void **state)
 {
-    manners_t m = manners_of(&REMOTE);
+    manners_t m = manners_of(&REMOTE, NULL);
     outcome_t o = came(429);
     int64_t wait_us;
 
@@ -72,7 +72,7 @@ static void test_who_says_when_is_left_alone_for_so_long(void **state)
 
 static void test_when_may_be_a_date(void **state)
 {
-    manners_t m = manners_of(&REMOTE);
+    manners_t m = manners_of(&REMOTE, NULL);
     outcome_t o = came(503);
     char date[40];
     int64_t wait_us;
@@ -89,7 +89,7 @@ static void test_when_may_be_a_date(void **state)
 static void test_too_long_a_wait_is_for_another_run(void **state)
 {
     static const char *const WAITS[] = {"601", "99999999999999", "9223372036854775807"};
-    manners_t m = manners_of(&REMOTE);
+    manners_t m = manners_of(&REMOTE, NULL);
     outcome_t o = came(429);
 
     (void)state;
@@ -101,7 +101,7 @@ static void test_too_long_a_wait_is_for_another_run(void **state)
 
 static void test_each_wait_is_longer_and_they_come_to_an_end(void **state)
 {
-    manners_t m = manners_of(&REMOTE);
+    manners_t m = manners_of(&REMOTE, NULL);
     outcome_t o = came(500);
     int64_t before_us = 0, wait_us;
 
@@ -118,7 +118,7 @@ static void test_each_wait_is_longer_and_they_come_to_an_end(void **state)
 
 static void test_a_run_tries_again_only_so_often(void **state)
 {
-    manners_t m = manners_of(&REMOTE);
+    manners_t m = manners_of(&REMOTE, NULL);
     int again = 0;
 
     (void)state;
@@ -129,7 +129,7 @@ static void test_a_run_tries_again_only_so_often(void **state)
 
 static void test_what_must_not_be_asked_twice_is_not(void **state)
 {
-    manners_t m = manners_of(&REMOTE);
+    manners_t m = manners_of(&REMOTE, NULL);
     outcome_t o = came(500);
 
     (void)state;
@@ -146,7 +146,7 @@ static void test_what_must_not_be_asked_twice_is_not(void **state)
 
 static void test_what_cannot_be_read_is_asked_for_a_few_times(void **state)
 {
-    manners_t m = manners_of(&REMOTE);
+    manners_t m = manners_of(&REMOTE, NULL);
     int64_t again_us;
 
     (void)state;

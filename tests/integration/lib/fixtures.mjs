@@ -42,7 +42,7 @@ export function listFixtures(provider) {
 
 /** Names of the objects of a provider's API, below its folder: "api/api-call.completed.json". */
 export function listObjects(provider) {
-    return listFiles(provider).filter((name) => /^api-.*\.json$/.test(basename(name)));
+    return listFiles(provider).filter((name) => /^api-(?!answer).*\.json$/.test(basename(name)));
 }
 
 /** {name, bytes, body}: body is the JSON that hookline makes of it, a form being an object of texts. */

@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 
-#define RENEW_US (10 * US_PER_S)
+#define RENEW_US (2 * US_PER_S)
 
 static const str_t WHOLE = {"*", 1};
 
@@ -66,7 +66,8 @@ static bool bury_others(ledger_t *l, err_t *err)
     return ledger_do(
         l,
         "UPDATE public.reconcile_runs SET status = 'failed', finished_at = now(), errors = errors || '[\"it was cut "
-        "off: a later run goes on where it ended\"]' WHERE provider = $1 AND status = 'running'",
+        "off: a later run goes on where it ended\"]' WHERE provider = $1 AND status = 'running' AND (NOT dry_run OR "
+        "progressed_at < now() - " LEDGER_LEASE ")",
         err);
 }
 
@@ -92,16 +93,62 @@ static bool add_run(ledger_t *l, const char *resource, int64_t since_us, int64_t
     return r != NULL;
 }
 
+/* The row is there already, and is ours from now on, unless it was canceled or somebody else was first. */
+static lease_t take_queued(ledger_t *l, err_t *err)
+{
+    PGresult *r;
+    bool ours;
+
+    ledger_params(l);
+    ledger_int(l, l->options.queued_id);
+    r = ledger_query(l,
+                     "UPDATE public.reconcile_runs SET status = 'running', started_at = now(), progressed_at = now() "
+                     "WHERE id = $1 AND status = 'queued' RETURNING id",
+                     err);
+    ours = r && PQntuples(r) == 1;
+    PQclear(r);
+    if (ours)
+        l->run_id = l->options.queued_id;
+    l->renewed_us = clock_mono_us();
+    return !r ? LEASE_FAILED : ours ? LEASE_TAKEN : LEASE_NOT_DUE;
+}
+
+static bool give_back(ledger_t *l, err_t *err)
+{
+    ledger_params(l);
+    ledger_text(l, str_from(l->options.provider));
+    ledger_text(l, str_from(l->me));
+    return ledger_do(l,
+                     "UPDATE public.reconcile_state SET leased_by = NULL, leased_until = NULL, updated_at = "
+                     "clock_timestamp() WHERE provider = $1 AND leased_by = $2",
+                     err);
+}
+
+/* With the lease. */
+static lease_t begin_queued(ledger_t *l, err_t *err)
+{
+    lease_t lease = bury_others(l, err) ? take_queued(l, err) : LEASE_FAILED;
+    err_t unheard;
+
+    if (lease != LEASE_TAKEN)
+        (void)give_back(l, &unheard);
+    return lease;
+}
+
 lease_t ledger_begin(ledger_t *l, int64_t every_us, const char *resource, int64_t since_us, int64_t until_us,
                      err_t *err)
 {
     lease_t lease;
 
-    if (l->options.dry)
+    if (l->options.dry && !l->options.queued_id)
         return LEASE_TAKEN;
     if (!ledger_connect(l, err))
         return LEASE_FAILED;
+    if (l->options.dry)
+        return take_queued(l, err);
     lease = take_lease(l, every_us, err);
+    if (lease == LEASE_TAKEN && l->options.queued_id)
+        return begin_queued(l, err);
     if (lease == LEASE_TAKEN && (!bury_others(l, err) || !add_run(l, resource, since_us, until_us, err)))
         return LEASE_FAILED;
     return lease;
@@ -113,7 +160,7 @@ static bool write_run(ledger_t *l, const char *status, const report_t *r, err_t 
     uint64_t counts[] = {
         r->requests, r->seen, r->fetched, r->calls[BECAME_NEW], r->calls[BECAME_UPDATED], r->calls[BECAME_UNCHANGED],
         r->duplicate};
-    bool ok;
+    PGresult *row;
 
     ledger_params(l);
     ledger_int(l, l->run_id);
@@ -128,36 +175,38 @@ static bool write_run(ledger_t *l, const char *status, const report_t *r, err_t 
     ledger_json(l, buf_str(&json));
     for (size_t i = 0; i < COUNT(counts); i++)
         ledger_int(l, (int64_t)counts[i]);
-    ok = ledger_do(l,
-                   "UPDATE public.reconcile_runs SET status = $2, skipped = $3, skipped_ids = $4, errors = $5, "
-                   "requests = $6, seen = $7, fetched = $8, created = $9, updated = $10, unchanged = $11, duplicate = "
-                   "$12, finished_at = CASE WHEN $2 <> 'running' THEN now() END WHERE id = $1",
-                   err);
+    ledger_int(l, (int64_t)r->steps_left);
+    row = ledger_query(l,
+                       "UPDATE public.reconcile_runs SET status = $2, skipped = $3, skipped_ids = $4, errors = $5, "
+                       "requests = $6, seen = $7, fetched = $8, created = $9, updated = $10, unchanged = $11, "
+                       "duplicate = $12, steps_done = $6, steps_left = $13, progressed_at = now(), finished_at = CASE "
+                       "WHEN $2 <> 'running' THEN now() END WHERE id = $1 RETURNING cancel_asked_at IS NOT NULL",
+                       err);
+    l->canceled = row && PQntuples(row) == 1 && PQgetvalue(row, 0, 0)[0] == 't';
+    PQclear(row);
     buf_clear(&json);
-    return ok;
+    return row != NULL;
 }
 
 bool ledger_renew(ledger_t *l, const report_t *r, err_t *err)
 {
     bool ok;
 
-    if (l->options.dry || clock_mono_us() < l->renewed_us + RENEW_US)
+    if ((l->options.dry && !l->run_id) || clock_mono_us() < l->renewed_us + RENEW_US)
         return true;
+    if (l->options.dry) { /* its transactions are taken back: this is none */
+        l->renewed_us = clock_mono_us();
+        return ledger_connect(l, err) && write_run(l, "running", r, err);
+    }
     if (!ledger_open_transaction(l, err))
         return false;
     ok = ledger_hold(l, err) && write_run(l, "running", r, err);
     return ledger_close_transaction(l, ok, err);
 }
 
-static bool give_back(ledger_t *l, err_t *err)
+bool ledger_is_canceled(const ledger_t *l)
 {
-    ledger_params(l);
-    ledger_text(l, str_from(l->options.provider));
-    ledger_text(l, str_from(l->me));
-    return ledger_do(l,
-                     "UPDATE public.reconcile_state SET leased_by = NULL, leased_until = NULL, updated_at = "
-                     "clock_timestamp() WHERE provider = $1 AND leased_by = $2",
-                     err);
+    return l->canceled;
 }
 
 bool ledger_end(ledger_t *l, const char *status, const report_t *r, err_t *err)
@@ -165,7 +214,7 @@ bool ledger_end(ledger_t *l, const char *status, const report_t *r, err_t *err)
     bool ok;
 
     if (l->options.dry)
-        return true;
+        return !l->run_id || (ledger_connect(l, err) && write_run(l, status, r, err));
     if (!ledger_open_transaction(l, err))
         return false;
     ok = ledger_hold(l, err) && write_run(l, status, r, err) && give_back(l, err);

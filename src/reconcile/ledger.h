@@ -22,6 +22,7 @@ typedef struct ledger_options {
     const char *provider; /* its name; a literal */
     const char *asked_by; /* "schedule", "command" … : reconcile_runs; a literal */
     bool dry;
+    int64_t queued_id; /* of the row that asked for this run (queued.h); 0: it makes its own, or none if it is dry */
     const _Atomic int64_t *end_us; /* mono clock: the end of all waiting, which may come nearer; NULL: none */
 } ledger_options_t;
 
@@ -33,7 +34,7 @@ void ledger_close(ledger_t *l); /* NULL is fine */
 typedef enum {
     LEASE_TAKEN,
     LEASE_HELD,    /* another run is under way: err says whose */
-    LEASE_NOT_DUE, /* the last one began too recently */
+    LEASE_NOT_DUE, /* the last one began too recently; what was queued waits no more */
     LEASE_FAILED,
 } lease_t;
 /* every_us: only if the last one began so long ago; 0: no matter when. resource: NULL for all. */
@@ -41,6 +42,7 @@ lease_t ledger_begin(ledger_t *l, int64_t every_us, const char *resource, int64_
                      err_t *err);
 /* Now and then while nothing is committed, and before anything that took long. */
 bool ledger_renew(ledger_t *l, const report_t *r, err_t *err);
+bool ledger_is_canceled(const ledger_t *l); /* as the last renewal saw it: somebody wants it to end */
 bool ledger_end(ledger_t *l, const char *status, const report_t *r, err_t *err); /* "done", "failed", "canceled" */
 
 /* ---- windows (windows.c) ---- */

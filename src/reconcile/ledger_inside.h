@@ -13,7 +13,8 @@ struct ledger {
     char me[100]; /* whose the lease is */
     pg_t *pg;     /* NULL: not connected */
     params_t params;
-    int64_t run_id;     /* 0: a dry run */
+    int64_t run_id; /* 0: a dry run that nobody watches */
+    bool canceled;
     int64_t renewed_us; /* mono clock */
 };
 

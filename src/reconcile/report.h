@@ -30,6 +30,7 @@ typedef struct report {
     char *errors[REPORT_MAX_ERRORS];
     size_t n_errors; /* of those that are kept */
     uint64_t all_errors;
+    uint64_t steps_left;    /* that are known of now */
     seen_t became, objects; /* calls, and what was fetched, by hash */
 } report_t;
 

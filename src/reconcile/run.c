@@ -35,7 +35,7 @@ void run_add_window(run_t *r, window_t *w)
 
 static bool is_stopped(const run_t *r)
 {
-    return r->o->stop && atomic_load(r->o->stop);
+    return (r->o->stop && atomic_load(r->o->stop)) || ledger_is_canceled(r->o->ledger);
 }
 
 static int64_t now_us(const run_t *r)
@@ -107,6 +107,7 @@ static void tell(const run_t *r)
         .began_us = r->began_us,
     };
 
+    r->report->steps_left = p.steps_left;
     if (r->o->progress)
         r->o->progress(r->o->ctx, &p);
 }

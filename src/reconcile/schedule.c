@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"
+#include "reconcile/keys.h"
+#include "reconcile/queued.h"
 #include "reconcile/session.h"
 
 #include <pthread.h>
@@ -12,6 +14,8 @@
 
 #define IDLE_US     (60 * US_PER_S) /* between looks, where there is nothing to do */
 #define AGAIN_US    (15 * US_PER_S) /* where the database was not there */
+#define WATCH_US    US_PER_S        /* between looks for runs that were asked for by the API */
+#define HELD_US     (5 * US_PER_S)  /* until one is tried again, for which another run is in the way */
 #define DATABASE_US (2 * US_PER_S)  /* for its end, when all has to end */
 
 /* A provider, and the thread that looks after it. */
@@ -20,6 +24,8 @@ typedef struct seat {
     const provider_t *provider;
     void *fresh; /* its access since the last reload, until the thread takes it; locked, as is has_fresh */
     bool has_fresh;
+    bool wanted;  /* a run was asked for; locked, as is busy */
+    bool busy;    /* with those: it looks for more by itself */
     void *access; /* the thread's */
     pthread_t thread;
 } seat_t;
@@ -28,6 +34,8 @@ struct schedule {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     session_settings_t settings;
+    bool watches; /* somebody may ask for a run by the API */
+    pthread_t watcher;
     fetcher_t *fetcher;
     _Atomic bool stop;
     _Atomic int64_t end_us;
@@ -82,9 +90,11 @@ bool schedule_reload(schedule_t *s, const config_t *config, err_t *err)
     return ok;
 }
 
-static void take_settings(seat_t *seat, session_settings_t *out)
+/* True: a run was asked for. */
+static bool take_settings(seat_t *seat, session_settings_t *out)
 {
     schedule_t *s = seat->schedule;
+    bool wanted;
 
     pthread_mutex_lock(&s->lock);
     session_settings_copy(out, &s->settings);
@@ -94,7 +104,11 @@ static void take_settings(seat_t *seat, session_settings_t *out)
         seat->fresh = NULL;
         seat->has_fresh = false;
     }
+    wanted = seat->wanted;
+    seat->wanted = false;
+    seat->busy = wanted;
     pthread_mutex_unlock(&s->lock);
+    return wanted;
 }
 
 /* ---- a run ---- */
@@ -146,6 +160,123 @@ static int64_t run_once(seat_t *seat, const session_settings_t *settings)
     return with_jitter(lease == LEASE_FAILED && settings->every_us > AGAIN_US ? AGAIN_US : settings->every_us);
 }
 
+/* ---- runs that were asked for ---- */
+
+static ledger_t *open_ledger(const schedule_t *s, const session_settings_t *settings, const char *provider, err_t *err)
+{
+    return ledger_open(&(ledger_options_t){.conninfo = settings->conninfo,
+                                           .pooled = settings->pooled,
+                                           .statement_timeout_us = settings->statement_timeout_us,
+                                           .provider = provider,
+                                           .asked_by = "api",
+                                           .end_us = &s->end_us},
+                       err);
+}
+
+static lease_t run_queued(seat_t *seat, const session_settings_t *settings, const queued_t *q, err_t *err)
+{
+    schedule_t *s = seat->schedule;
+    session_wish_t wish = {
+        .provider = seat->provider,
+        .access = seat->access,
+        .asked_by = "api",
+        .dry = q->dry,
+        .queued_id = q->id,
+        .resource = q->resource,
+        .since_us = q->since_us,
+        .until_us = q->until_us,
+        .by_hand = true,
+        .stop = &s->stop,
+        .end_us = &s->end_us,
+    };
+    run_status_t status = RUN_FAILED;
+    report_t report = {.requests = 0};
+    lease_t lease = session_run(settings, &wish, s->fetcher, &status, &report, err);
+
+    if (lease == LEASE_TAKEN)
+        log_run(seat->provider, status, &report);
+    report_clear(&report);
+    return lease;
+}
+
+static bool refuse_queued(const seat_t *seat, ledger_t *l, const queued_t *q, err_t *err)
+{
+    buf_t why = BUF_EMPTY;
+    bool ok;
+
+    buf_printf(&why, "%s cannot be asked: set ", seat->provider->title);
+    keys_name(seat->provider, &why);
+    buf_addc(&why, '\0');
+    ok = queued_refuse(l, q->id, why.base, err);
+    buf_clear(&why);
+    return ok;
+}
+
+/* All that wait. False: one could not be made now. */
+static bool run_wanted(seat_t *seat, const session_settings_t *settings)
+{
+    err_t err = {.code = ERR_NONE};
+    ledger_t *l = open_ledger(seat->schedule, settings, seat->provider->name, &err);
+    lease_t lease = LEASE_TAKEN;
+    queued_t q;
+
+    while (l && !atomic_load(&seat->schedule->stop) && lease != LEASE_HELD && lease != LEASE_FAILED &&
+           queued_next(l, &q, &err) && q.id) {
+        if (seat->access)
+            lease = run_queued(seat, settings, &q, &err);
+        else if (!refuse_queued(seat, l, &q, &err))
+            lease = LEASE_FAILED;
+        queued_clear(&q);
+    }
+    if (!l)
+        lease = LEASE_FAILED;
+    ledger_close(l);
+    pthread_mutex_lock(&seat->schedule->lock);
+    seat->busy = false;
+    pthread_mutex_unlock(&seat->schedule->lock);
+    return lease != LEASE_HELD && lease != LEASE_FAILED;
+}
+
+static void want(void *ctx, str_t provider)
+{
+    schedule_t *s = ctx;
+
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < s->n_seats; i++)
+        if (str_eq(provider, str_from(s->seats[i].provider->name)) && !s->seats[i].wanted && !s->seats[i].busy) {
+            s->seats[i].wanted = true;
+            pthread_cond_broadcast(&s->changed);
+        }
+    pthread_mutex_unlock(&s->lock);
+}
+
+static bool rest(schedule_t *s, int64_t us);
+
+/* Rows are looked for by one thread, over one connection, for all providers. */
+static void *watch(void *arg)
+{
+    schedule_t *s = arg;
+    session_settings_t settings;
+    ledger_t *l = NULL;
+    bool going = true;
+
+    pthread_mutex_lock(&s->lock);
+    session_settings_copy(&settings, &s->settings);
+    pthread_mutex_unlock(&s->lock);
+    while (going) {
+        err_t err = {.code = ERR_NONE};
+        bool looked;
+
+        if (!l)
+            l = open_ledger(s, &settings, "*", &err);
+        looked = l && queued_each(l, want, s, &err);
+        going = rest(s, looked ? WATCH_US : AGAIN_US);
+    }
+    ledger_close(l);
+    session_settings_clear(&settings);
+    return NULL;
+}
+
 /* ---- the threads ---- */
 
 /* False: all has to end. Woken by a reload: true, and early. */
@@ -166,18 +297,21 @@ static void *look_after(void *arg)
     seat_t *seat = arg;
     session_settings_t settings;
     int64_t due_us = 0;
-    bool going = true;
+    bool going = true, again = false;
 
     while (going) {
         int64_t now_us = clock_mono_us(), wait_us = IDLE_US;
+        bool wanted = take_settings(seat, &settings) || again;
 
-        take_settings(seat, &settings);
+        again = wanted && !run_wanted(seat, &settings);
         if (seat->access && settings.every_us) {
             if (now_us >= due_us)
                 due_us = now_us + run_once(seat, &settings);
             now_us = clock_mono_us();
             wait_us = due_us > now_us ? due_us - now_us : 0;
         }
+        if (again && wait_us > HELD_US)
+            wait_us = HELD_US;
         session_settings_clear(&settings);
         going = rest(seat->schedule, wait_us);
     }
@@ -230,10 +364,13 @@ schedule_t *schedule_start(const config_t *config, err_t *err)
         release(s);
         return NULL;
     }
+    s->watches = !str_is_empty(config_text(config, "HOOKLINE_API_TOKENS"));
     s->fetcher = fetcher_new();
     for (size_t i = 0; i < s->n_seats; i++)
         if (pthread_create(&s->seats[i].thread, NULL, look_after, &s->seats[i]) != 0)
             abort();
+    if (s->watches && pthread_create(&s->watcher, NULL, watch, s) != 0)
+        abort();
     return s;
 }
 
@@ -253,5 +390,7 @@ void schedule_stop(schedule_t *s)
     schedule_begin_stop(s);
     for (size_t i = 0; i < s->n_seats; i++)
         pthread_join(s->seats[i].thread, NULL);
+    if (s->watches)
+        pthread_join(s->watcher, NULL);
     release(s);
 }

@@ -73,6 +73,7 @@ lease_t session_run(const session_settings_t *s, const session_wish_t *w, fetche
         .provider = w->provider->name,
         .asked_by = w->asked_by,
         .dry = w->dry,
+        .queued_id = w->queued_id,
         .end_us = w->end_us,
     };
     ledger_t *ledger = ledger_open(&options, err);

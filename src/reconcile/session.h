@@ -21,6 +21,7 @@ typedef struct session_wish {
     const void *access;
     const char *asked_by;
     bool dry;
+    int64_t queued_id;          /* of the row that asked for it; 0: none */
     int64_t every_us;           /* only if the last run began so long ago; 0: now */
     const char *resource;       /* NULL: all */
     int64_t since_us, until_us; /* TIME_NONE: see plan.h */

@@ -58,6 +58,12 @@ bool ledger_renew(ledger_t *l, const report_t *r, err_t *err)
     return true;
 }
 
+bool ledger_is_canceled(const ledger_t *l)
+{
+    (void)l;
+    return false;
+}
+
 bool ledger_end(ledger_t *l, const char *status, const report_t *r, err_t *err)
 {
     (void)l;

@@ -183,8 +183,8 @@ static void print_entry(const audit_entry_t *e, bool all)
         (void)time_to_iso8601(e->at_us, text);
         printf("  %.19sZ", text);
     }
-    if (e->why)
-        printf("  %s", e->why);
+    if (e->why.base)
+        printf("  " STR_FMT, STR_ARG(e->why));
     printf("\n");
     print_fields(e, all);
 }
@@ -264,7 +264,7 @@ static void print_check_counts(const audit_result_t *r)
         for (const char *at = c->name; *at; at++)
             (void)putchar(*at == '_' ? ' ' : *at);
         if (c->explained)
-            printf(" (%" PRIu64 " of them as it should be)", c->explained);
+            printf(" (%" PRIu64 " explained)", c->explained);
         printf("\n");
     }
 }

@@ -66,15 +66,16 @@ static const struct command {
      reconcile_command},
     {"audit", "[--provider P[,P…]] [--since T] [--all] [--json]",
      "say which calls differ between here and the providers' APIs",
-     "By id, in three lists: only there, only here (and why), and differing, field by field, by the rules that facts are\n"
-     "merged by: what differs is what a reconcile run would change. Also whether customers, calls, transcripts and leads\n"
-     "fit together. Writes nothing.\n"
+     "By id, in three lists: only there, only here (and why), and differing, field by field, by the rules that facts\n"
+     "are merged by: what differs is what a reconcile run would change. Also whether customers, calls, transcripts\n"
+     "and leads fit together. Writes nothing.\n"
      "  --provider P   of these providers only; may be given several times\n"
-     "  --since T      calls from then on: 2026-11-21, 2026-11-21T08:30:00Z, or an age such as 90m, 2h, 3d; default 7d\n"
+     "  --since T      calls from then on: 2026-11-21, 2026-11-21T08:30:00Z, or an age such as 90m, 2h, 3d; without\n"
+     "                 it, 7d\n"
      "  --all          lists all; without it, the first 20 of each\n"
      "  --json         all of it as JSON\n"
-     "Exits 0 when nothing differs, 1 when something does, 2 when used wrongly, 3 when it cannot be said: the database\n"
-     "is not there, no API key is set, a key was refused, or an answer could not be read.\n",
+     "Exits 0 when nothing differs, 1 when something does, 2 when used wrongly, 3 when it cannot be said: the\n"
+     "database is not there, no API key is set, a key was refused, or an answer could not be read.\n",
      audit_command},
     {"send", "PROVIDER EVENT|FILE [--to URL] [--count N] [--tamper]",
      "send correctly signed deliveries, to try things out",

@@ -41,14 +41,6 @@ audit_entry_t *audit_list_add(audit_list_t *list, arena_t *a, str_t id)
     return e;
 }
 
-static audit_entry_t *find_entry(const audit_list_t *list, str_t id)
-{
-    for (audit_entry_t *e = list->first; e; e = e->next)
-        if (str_eq(e->id, id))
-            return e;
-    return NULL;
-}
-
 static bool has_field(const audit_entry_t *e, str_t name)
 {
     for (const audit_field_t *f = e->fields; f; f = f->next)
@@ -58,6 +50,8 @@ static bool has_field(const audit_entry_t *e, str_t name)
 }
 
 /* ---- one provider's audit ---- */
+
+#define BUCKETS 1024
 
 typedef struct audit {
     const audit_options_t *o;
@@ -70,8 +64,9 @@ typedef struct audit {
     walk_t walk;
     delivery_t **found; /* not compared yet */
     size_t n_found, found_bytes;
-    seen_t calls;            /* that the API told of */
-    seen_t listed;           /* bit AUDIT_… of the lists that a call is in */
+    seen_t calls;  /* that the API told of */
+    seen_t listed; /* bit AUDIT_… of the lists that a call is in */
+    audit_entry_t *buckets[AUDIT_LIST_COUNT][BUCKETS];
     struct candidate *asked; /* calls that are here and were not listed: those asked for */
     size_t n_asked;
     err_t *err; /* of the database */
@@ -107,29 +102,65 @@ static void note_seen(audit_t *d, const row_t *call)
 
 /* ---- comparing ---- */
 
+static audit_entry_t **bucket_of(audit_t *d, audit_list_id_t id, const uint8_t hash[16])
+{
+    uint16_t number;
+
+    memcpy(&number, hash, sizeof(number));
+    return &d->buckets[id][number % BUCKETS];
+}
+
+static audit_entry_t *add_entry(audit_t *d, audit_list_id_t id, const row_t *row, audit_entry_t **bucket)
+{
+    audit_entry_t *e = audit_list_add(&d->out->lists[id], d->result->arena, row->fact->call_id);
+
+    if (e) {
+        e->same_bucket = *bucket;
+        *bucket = e;
+    }
+    return e;
+}
+
 /* The call's entry in that list: found, or made. NULL: it is counted only. */
 static audit_entry_t *entry_of(audit_t *d, audit_list_id_t id, const row_t *row)
 {
-    audit_list_t *list = &d->out->lists[id];
     uint8_t hash[16], *byte;
+    audit_entry_t *e;
 
     hash_call(str_from(row->provider), row->fact->call_id, hash);
     byte = seen_byte(&d->listed, hash);
-    if (*byte & 1 << id)
-        return find_entry(list, row->fact->call_id);
-    *byte |= (uint8_t)(1 << id);
-    return audit_list_add(list, d->result->arena, row->fact->call_id);
+    if (!(*byte & 1 << id)) {
+        *byte |= (uint8_t)(1 << id);
+        return add_entry(d, id, row, bucket_of(d, id, hash));
+    }
+    for (e = *bucket_of(d, id, hash); e && !str_eq(e->id, row->fact->call_id);)
+        e = e->same_bucket;
+    return e;
 }
 
+/* Not within a character. */
+static str_t shorten(str_t s, arena_t *a)
+{
+    size_t end = AUDIT_MAX_VALUE;
+
+    if (s.len <= AUDIT_MAX_VALUE)
+        return s.base ? arena_dup(a, s) : s;
+    while (end && ((unsigned char)s.base[end] & 0xc0) == 0x80)
+        end--;
+    return arena_printf(a, STR_FMT "…", STR_ARG(str_slice(s, 0, end)));
+}
+
+/* Copies what it keeps. */
 static void add_field(audit_t *d, const row_t *row, str_t name, str_t here, str_t there)
 {
+    arena_t *a = d->result->arena;
     audit_entry_t *e = entry_of(d, AUDIT_DIFFERING, row);
     audit_field_t *f;
 
     if (!e || has_field(e, name))
         return;
-    f = arena_zalloc(d->result->arena, sizeof(*f));
-    *f = (audit_field_t){.name = name, .here = here, .there = there};
+    f = arena_zalloc(a, sizeof(*f));
+    *f = (audit_field_t){.name = arena_dup(a, name), .here = shorten(here, a), .there = shorten(there, a)};
     *e->fields_tail = f;
     e->fields_tail = &f->next;
 }
@@ -179,13 +210,12 @@ static str_t name_field(const row_t *row, size_t i, arena_t *a)
 static void compare_column(audit_t *d, const row_t *row, const audit_row_t *here, size_t i, arena_t *scratch)
 {
     const column_t *c = &FACT_TABLES[row->fact->kind].columns[i];
-    arena_t *a = d->result->arena;
     compared_t compared = audit_compare(c, &row->fact->cells[i], &here->columns[i], scratch);
 
     if (compared == COMPARED_DIFFERS)
-        add_field(d, row, name_field(row, i, a),
-                  here->columns[i].absent ? STR_NONE : print(row, i, &here->columns[i].cell, a),
-                  print(row, i, &row->fact->cells[i], a));
+        add_field(d, row, name_field(row, i, scratch),
+                  here->columns[i].absent ? STR_NONE : print(row, i, &here->columns[i].cell, scratch),
+                  print(row, i, &row->fact->cells[i], scratch));
     else if (compared != COMPARED_SAME)
         note_kept(d, c, compared == COMPARED_KEPT_BY_HAND);
 }
@@ -224,7 +254,7 @@ static void compare_row(audit_t *d, const row_t *row, const audit_row_t *here, a
     if (is_call && !here->call_there)
         note_only_there(d, row);
     else if (here->call_there && !here->there)
-        add_field(d, row, name_child(row, d->result->arena), STR_NONE, sum_up(row, d->result->arena));
+        add_field(d, row, name_child(row, scratch), STR_NONE, sum_up(row, scratch));
     for (size_t i = 0; here->there && i < FACT_TABLES[row->fact->kind].count; i++)
         compare_column(d, row, here, i, scratch);
 }
@@ -332,7 +362,7 @@ static void note_stored(audit_t *d, audit_list_id_t list, const audit_stored_t *
 
     if (!e)
         return;
-    e->why = why;
+    e->why = str_from(why);
     e->at_us = call->at_us;
 }
 
@@ -515,17 +545,41 @@ static bool audit_provider(const audit_options_t *o, audit_database_t *db, audit
     return !d.lost;
 }
 
-static void note_no_access(audit_provider_t *p, const err_t *err)
+static bool is_set(const setting_source_t *keys, const setting_t *s)
 {
-    buf_t keys = BUF_EMPTY;
+    return !str_is_empty(setting_get(keys, s->name));
+}
+
+/* Where a key is there, for the webhooks, and it is not known where the API is, or whose the key is. */
+static void name_place(const provider_t *p, const setting_source_t *keys, buf_t *out)
+{
+    bool has_key = false;
+
+    for (size_t i = 0; i < p->n_settings; i++)
+        has_key = has_key ||
+                  (p->settings[i].secret && !strstr(p->settings[i].name, "WEBHOOK") && is_set(keys, &p->settings[i]));
+    for (size_t i = 0; has_key && i < p->n_settings; i++) {
+        str_t name = str_from(p->settings[i].name);
+
+        if ((str_ends_nocase(name, STR("_URL")) || str_ends_nocase(name, STR("_SID"))) &&
+            !is_set(keys, &p->settings[i]))
+            buf_printf(out, "%s%s", out->len ? " or " : "", p->settings[i].name);
+    }
+}
+
+static void note_no_access(const audit_options_t *o, audit_provider_t *p, const err_t *err)
+{
+    buf_t names = BUF_EMPTY;
 
     p->asked = err->code == ERR_NONE ? AUDIT_NO_KEY : AUDIT_FAILED;
-    keys_name(p->provider, &keys);
+    name_place(p->provider, o->keys, &names);
+    if (!names.len)
+        keys_name(p->provider, &names);
     if (p->asked == AUDIT_NO_KEY)
-        (void)snprintf(p->why, sizeof(p->why), "set " STR_FMT, STR_ARG(buf_str(&keys)));
+        (void)snprintf(p->why, sizeof(p->why), "set " STR_FMT, STR_ARG(buf_str(&names)));
     else
         (void)snprintf(p->why, sizeof(p->why), "%.390s", err->detail);
-    buf_clear(&keys);
+    buf_clear(&names);
 }
 
 static bool run_provider(const audit_options_t *o, audit_database_t *db, audit_result_t *result, audit_provider_t *out,
@@ -539,7 +593,7 @@ static bool run_provider(const audit_options_t *o, audit_database_t *db, audit_r
     if (access)
         ok = audit_provider(o, db, result, out, access, err);
     else
-        note_no_access(out, &why);
+        note_no_access(o, out, &why);
     if (access)
         remote->access_free(access);
     return ok;

@@ -10,6 +10,7 @@
 #include "reconcile/session.h"
 
 #define AUDIT_MAX_ENTRIES 100000 /* of one list; the others are counted */
+#define AUDIT_MAX_VALUE   4096   /* bytes of a differing value; the others are cut off */
 #define AUDIT_MAX_ASKED   200    /* calls that are only here and asked for one by one, of one provider */
 
 typedef struct audit_options {
@@ -25,16 +26,17 @@ typedef struct audit_options {
 typedef struct audit_field {
     struct audit_field *next;
     str_t name;        /* "duration_seconds", "messages[report:3].content" … */
-    str_t here, there; /* absent: no value */
+    str_t here, there; /* absent: no value; one that is cut off ends in "…" */
 } audit_field_t;
 
 typedef struct audit_entry {
     struct audit_entry *next;
-    str_t id;        /* of the call, by its provider; of a check: of the row */
-    const char *why; /* a literal; NULL where there is nothing to say */
-    str_t about;     /* a number, a Call SID …; absent: nothing more is known */
-    int64_t at_us;   /* TIME_NONE: not known */
+    str_t id;      /* of the call, by its provider; of a check: of the row */
+    str_t why;     /* absent where there is nothing to say */
+    str_t about;   /* a number, a Call SID …; absent: nothing more is known */
+    int64_t at_us; /* TIME_NONE: not known */
     audit_field_t *fields, **fields_tail;
+    struct audit_entry *same_bucket; /* the audit's own, while it finds entries by their calls */
 } audit_entry_t;
 
 typedef struct audit_list {
@@ -78,7 +80,7 @@ typedef struct audit_provider {
 typedef struct audit_check {
     const char *name; /* "customers_without_call" … */
     audit_list_t list;
-    uint64_t explained; /* of them, those that are as they should be */
+    uint64_t explained; /* of them, those that are as they should be: no difference */
 } audit_check_t;
 
 typedef struct audit_result {

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #define NUMBER_TIME(column) "(extract(epoch FROM " column ") * 1000000)::int8"
+#define TEXT_OF_(x)         #x
+#define TEXT_OF(x)          TEXT_OF_(x)
 
 /* ---- the connection ---- */
 
@@ -204,7 +206,7 @@ bool audit_read_calls(audit_database_t *db, const char *provider, int64_t since_
                             " WHERE c.provider = ($1::text[])[1] AND c.provider_call_id > ($4::text[])[1]"
                             " AND c.provider_call_id NOT LIKE '" FACT_SESSION_PREFIX "%') calls"
                             " WHERE at >= ($2::timestamptz[])[1] AND at < ($3::timestamptz[])[1]"
-                            " ORDER BY provider_call_id LIMIT 500",
+                            " ORDER BY provider_call_id LIMIT " TEXT_OF(AUDIT_PAGE),
                   err);
     *count = r ? (size_t)PQntuples(r) : 0;
     *out = arena_alloc(a, (*count + 1) * sizeof(**out));
@@ -217,55 +219,44 @@ bool audit_read_calls(audit_database_t *db, const char *provider, int64_t since_
 
 /* ---- whether it fits together ----
  *
- * Rows of each: id, why, about, when, and whether that is as it should not be. */
+ * Of each row: id, why, about (what people know it by), at, and differs: it is not as it should be. $1: since when. */
 
-#define WHEN "coalesce(c.started_at, c.connected_at, c.created_at)"
+#define WHEN    "coalesce(c.started_at, c.connected_at, c.created_at)"
+#define NO_UUID "'00000000-0000-0000-0000-000000000000'"
+#define NAMED   "c.provider || ' ' || c.provider_call_id"
 
 static const struct {
     const char *name;
-    const char *id_type;
+    const char *id_type, *before_all; /* less than every id */
     const char *sql;
 } CHECKS[] = {
     /* Who was not made from a call (an import) may wait for one. */
-    {"customers_without_call", "uuid",
-     "SELECT k.id, CASE WHEN f.call THEN 'its call is gone' ELSE 'not made from a call' END, k.phone_number,"
-     " " NUMBER_TIME(
-         "k.last_call_at") ", f.call FROM public.customers k CROSS JOIN LATERAL (SELECT k.made_for IS NOT NULL"
-                           " OR k.first_call_at IS NOT NULL OR k.last_call_at IS NOT NULL AS call) f"
-                           " WHERE NOT EXISTS (SELECT FROM public.voice_calls c WHERE c.business_id = k.business_id"
-                           " AND c.customer_number = k.phone_number) AND k"},
+    {"customers_without_call", "uuid", NO_UUID,
+     "SELECT k.id, CASE WHEN f.call THEN 'its call is gone' ELSE 'not made from a call' END AS why,"
+     " k.phone_number AS about, k.last_call_at AS at, f.call AS differs FROM public.customers k"
+     " CROSS JOIN LATERAL (SELECT k.made_for IS NOT NULL OR k.first_call_at IS NOT NULL OR k.last_call_at IS NOT NULL"
+     " AS call) f"
+     " WHERE NOT EXISTS (SELECT FROM public.voice_calls c WHERE c.business_id = k.business_id"
+     " AND c.customer_number = k.phone_number)"},
     /* Of the providers whose agents are businesses'. */
-    {"calls_without_customer", "uuid",
+    {"calls_without_customer", "uuid", NO_UUID,
      "SELECT c.id, CASE WHEN c.business_id IS NULL THEN 'unknown agent' WHEN c.customer_number IS NULL THEN 'no number'"
-     " ELSE 'missing' END, c.provider || ' ' || c.provider_call_id, " NUMBER_TIME(
-         WHEN) ", c.business_id IS NOT NULL AND c.customer_number IS NOT NULL FROM public.voice_calls c"
-               " WHERE " WHEN " >= ($1::timestamptz[])[1] AND (c.business_id IS NOT NULL"
-               " OR c.provider IN (SELECT b.provider FROM public.business_agents b))"
-               " AND NOT EXISTS (SELECT FROM public.customers k WHERE k.business_id = c.business_id"
-               " AND k.phone_number = c.customer_number) AND c"},
+     " ELSE 'missing' END AS why, " NAMED " AS about, " WHEN " AS at,"
+     " c.business_id IS NOT NULL AND c.customer_number IS NOT NULL AS differs FROM public.voice_calls c"
+     " WHERE " WHEN " >= ($1::timestamptz[])[1] AND (c.business_id IS NOT NULL"
+     " OR c.provider IN (SELECT b.provider FROM public.business_agents b))"
+     " AND NOT EXISTS (SELECT FROM public.customers k WHERE k.business_id = c.business_id"
+     " AND k.phone_number = c.customer_number)"},
     /* A message's call has a row always; that of a call which nobody else has told of holds nothing. */
-    {"transcripts_without_call", "uuid",
-     "SELECT c.id, 'nothing but its transcript is known', c.provider || ' ' || c.provider_call_id, " NUMBER_TIME(
-         WHEN) ", true FROM public.voice_calls c WHERE " WHEN " >= ($1::timestamptz[])[1] AND c.phase IS NULL"
-               " AND EXISTS (SELECT FROM public.voice_messages m WHERE m.call_id = c.id) AND c"},
-    {"leads_without_call", "bigint",
-     "SELECT c.id, 'its call_sid is no call', c.call_sid, " NUMBER_TIME(
-         "c.updated_at") ", true FROM public.leads c WHERE c.call_sid IS NOT NULL"
-                         " AND NOT EXISTS (SELECT FROM public.voice_calls v WHERE v.call_sid = c.call_sid) AND c"},
+    {"transcripts_without_call", "uuid", NO_UUID,
+     "SELECT c.id, 'nothing but its transcript is known' AS why, " NAMED " AS about, " WHEN " AS at, true AS differs"
+     " FROM public.voice_calls c WHERE " WHEN " >= ($1::timestamptz[])[1] AND c.phase IS NULL"
+     " AND EXISTS (SELECT FROM public.voice_messages m WHERE m.call_id = c.id)"},
+    {"leads_without_call", "bigint", "-1",
+     "SELECT l.id, 'its call_sid is no call' AS why, l.call_sid AS about, l.updated_at AS at, true AS differs"
+     " FROM public.leads l WHERE l.call_sid IS NOT NULL"
+     " AND NOT EXISTS (SELECT FROM public.voice_calls c WHERE c.call_sid = l.call_sid)"},
 };
-
-/* The whys that stand in CHECKS, as literals. */
-static const char *why_of(str_t text)
-{
-    static const char *const WHYS[] = {
-        "its call is gone", "not made from a call", "unknown agent", "no number", "missing", "its call_sid is no call",
-    };
-
-    for (size_t i = 0; i < COUNT(WHYS); i++)
-        if (str_eq(text, str_from(WHYS[i])))
-            return WHYS[i];
-    return "nothing but its transcript is known";
-}
 
 static void take_found(const PGresult *r, int row, audit_check_t *check, arena_t *a)
 {
@@ -274,7 +265,7 @@ static void take_found(const PGresult *r, int row, audit_check_t *check, arena_t
     check->explained += !bool_at(r, row, 4);
     if (!e)
         return;
-    e->why = why_of(text_at(r, row, 1));
+    e->why = arena_dup(a, text_at(r, row, 1));
     e->about = PQgetisnull(r, row, 2) ? STR_NONE : arena_dup(a, text_at(r, row, 2));
     e->at_us = int_at(r, row, 3);
 }
@@ -288,8 +279,11 @@ static bool read_check_page(audit_database_t *db, size_t i, audit_result_t *out,
     begin_query(db);
     add_time(db, out->since_us);
     add_text(db, *last);
-    buf_printf(&sql, "%s.id > coalesce(($2::text[])[1]::%s, %s) ORDER BY 1 LIMIT %d", CHECKS[i].sql, CHECKS[i].id_type,
-               strcmp(CHECKS[i].id_type, "uuid") == 0 ? "'00000000-0000-0000-0000-000000000000'" : "-1", AUDIT_PAGE);
+    buf_printf(&sql,
+               "SELECT id, why, about, " NUMBER_TIME(
+                   "at") ", differs FROM (%s) found"
+                         " WHERE id > coalesce(($2::text[])[1]::%s, %s) ORDER BY id LIMIT " TEXT_OF(AUDIT_PAGE),
+               CHECKS[i].sql, CHECKS[i].id_type, CHECKS[i].before_all);
     buf_addc(&sql, '\0');
     r = end_query(db, sql.base, err);
     buf_clear(&sql);

@@ -41,9 +41,9 @@ static void print_entry(const audit_entry_t *e, buf_t *out)
     json_escape(out, e->id);
     buf_add(out, STR(", \"at\": "));
     print_time(out, e->at_us);
-    if (e->why) {
+    if (e->why.base) {
         buf_add(out, STR(", \"why\": "));
-        json_escape(out, str_from(e->why));
+        json_escape(out, e->why);
     }
     if (e->about.base) {
         buf_add(out, STR(", \"about\": "));

@@ -10,7 +10,7 @@ import {createDatabase} from './lib/database.mjs';
 import {ROOT, runHookline, SECRETS, startHookline} from './lib/hookline.mjs';
 import {inTurn, until} from './lib/wait.mjs';
 
-const COMMANDS = ['serve', 'migrate', 'replay', 'send', 'check', 'help'];
+const COMMANDS = ['serve', 'migrate', 'replay', 'reconcile', 'audit', 'send', 'check', 'help'];
 
 describe('help', () => {
     test('names every command', () => {

@@ -66,9 +66,13 @@ static const struct {
 };
 
 #define VERSION "'" HOOKLINE_VERSION "'"
-/* What users of older systems look for in an event, which Twilio's callbacks have. */
+/* What users of older systems look for in an event, which Twilio's callbacks have; and the same where the event was
+ * first heard of by the API: in a request that it lists, or in the call itself. */
+#define DURATION_TEXT(payload)                                                                                         \
+    "coalesce(" payload " ->> 'CallDuration', " payload " #>> '{request,parameters,call_duration}',"                   \
+    " CASE WHEN " payload " ->> 'sid' LIKE 'CA%%' THEN " payload " ->> 'duration' END)"
 #define DURATION_OF(payload)                                                                                           \
-    "CASE WHEN " payload " ->> 'CallDuration' ~ '^[0-9]{1,9}$' THEN (" payload " ->> 'CallDuration')::integer END"
+    "CASE WHEN " DURATION_TEXT(payload) " ~ '^[0-9]{1,9}$' THEN " DURATION_TEXT(payload) "::integer END"
 
 void events_write_events(buf_t *out)
 {

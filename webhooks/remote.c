@@ -51,3 +51,11 @@ void remote_skipped(remote_page_t *p, const char *reason, str_t id)
     *p->skips_tail = s;
     p->skips_tail = &s->next;
 }
+
+void remote_rows(remote_page_t *p, str_t first_id, str_t last_id)
+{
+    const str_t parts[] = {first_id, STR("\n"), last_id};
+
+    if (!str_is_empty(first_id) && !str_is_empty(last_id))
+        p->rows = arena_concat(p->arena, parts, COUNT(parts));
+}

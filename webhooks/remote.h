@@ -76,12 +76,15 @@ typedef struct remote_page {
     remote_follow_t *follows, **follows_tail;
     remote_skip_t *skips, **skips_tail;
     size_t seen; /* rows in the answer, those outside of the window included */
+    str_t rows;  /* of a page of a list: ids of its first and last row, so that one that comes again is known even where
+                    nothing in it is of the window; absent: not a page, or an empty one */
     bool gone;   /* of a step about one object: the provider knows no such thing (any more) */
 } remote_page_t;
 void remote_page_init(remote_page_t *p, arena_t *a);
 remote_find_t *remote_found(remote_page_t *p, const char *route, str_t payload, str_t id, int64_t at_us);
 void remote_then(remote_page_t *p, const remote_step_t *step, str_t change_mark); /* copies the step's texts */
 void remote_skipped(remote_page_t *p, const char *reason, str_t id);
+void remote_rows(remote_page_t *p, str_t first_id, str_t last_id);
 
 /* What the engine does with an answer that is no 2xx, when the provider does not say otherwise (`refused`): 401, 403,
  * 402: the run ends, an operator must act; 404: gone; 408, 425, 429, 5xx: again, later (Retry-After is honoured);

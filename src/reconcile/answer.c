@@ -63,7 +63,7 @@ static void try_later(run_t *r, step_t *s, int64_t at_us)
 typedef struct haul {
     delivery_t **list;
     size_t count;
-    uint8_t hash[16]; /* of all payloads */
+    uint8_t hash[16]; /* of all payloads, or of what else tells the page from others */
 } haul_t;
 
 /* Another object about the same happening says more of it; the very same one says nothing more. */
@@ -248,8 +248,12 @@ static bool commit(run_t *r, step_t *s, haul_t *h, followers_t *f, arena_t *a, e
 /* Takes the step. */
 static void keep_page(run_t *r, step_t *s, haul_t *h, const remote_page_t *page)
 {
-    followers_t follows = take_follows(r, s, page, h->hash);
+    followers_t follows;
     err_t err = {.code = ERR_NONE};
+
+    if (is_nothing(h->hash) && page->rows.len)
+        seen_hash(&page->rows, 1, h->hash);
+    follows = take_follows(r, s, page, h->hash);
 
     if (commit(r, s, h, &follows, page->arena, &err)) {
         enqueue(r, s, &follows);

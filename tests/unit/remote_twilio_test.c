@@ -265,6 +265,9 @@ static void test_only_what_is_in_the_window_is_found(void **state)
     assert_str(find_at(&page, 0)->id, CA2);
     assert_page(&page, 1, 2, 0, 2);
     step.from_us = step.to_us = at("2026-01-01T00:00:00Z");
+    page = read_page(P, access, &step, body);
+    assert_page(&page, 0, 1, 0, 2);
+    assert_str(page.rows, CA2 "\n" CA1); /* a page of which nothing is wanted is known again all the same */
     body = STR("{\"calls\":[{\"sid\":\"" CA1 "\",\"status\":\"queued\",\"start_time\":null}]}");
     page = read_page(P, access, &step, body);
     assert_page(&page, 1, 0, 0, 1); /* it has not begun: neither inside nor outside */

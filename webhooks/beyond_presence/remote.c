@@ -172,6 +172,8 @@ static bool read_list(const remote_step_t *s, const remote_response_t *r, remote
         return false;
     if (!cJSON_IsArray(list))
         return err_set(err, ERR_UNKNOWN_SHAPE, "expected an array of calls, or one at data");
+    if (list->child)
+        remote_rows(out, json_str(list->child, "id"), json_str(list->child->prev, "id"));
     for (const cJSON *call = list->child; call; call = call->next)
         read_row(s, r, call, &t, out);
     if (!is_all_older(out, &t))

@@ -305,6 +305,8 @@ static bool find_rows(const cJSON *root, const method_t *m, const cJSON **rows, 
 
 static void read_rows(const reading_t *r, const method_t *m, const cJSON *rows)
 {
+    if (m->has_pages && rows)
+        remote_rows(r->out, text_at(rows, "egress_id", "egressId"), text_at(rows->prev, "egress_id", "egressId"));
     for (const cJSON *row = rows; row; row = row->next) {
         r->out->seen++;
         if (m->read_row && (!cJSON_IsObject(row) || !m->read_row(r, row)))

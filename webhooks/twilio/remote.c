@@ -439,6 +439,8 @@ typedef bool (*read_row_fn)(const reading_t *r, const cJSON *row); /* false: it 
 
 static void read_rows(const reading_t *r, const cJSON *rows, const list_t *list, read_row_fn read_row)
 {
+    if (rows->child)
+        remote_rows(r->out, json_str(rows->child, "sid"), json_str(rows->child->prev, "sid"));
     for (const cJSON *row = rows->child; row; row = row->next) {
         r->out->seen++;
         if (list && !is_in_window(r->step, row_time(row, list->fields)))

@@ -47,7 +47,12 @@ export function tellBeyondPresence(story, {uuid}) {
                     event_type: 'call_ended',
                     call_id: id,
                     user_name: story.name,
-                    evaluation: {topic: 'Trial plan', user_sentiment: 'positive', duration_minutes: 0.5, messages_count: story.lines.length},
+                    evaluation: {
+                        topic: 'Trial plan',
+                        user_sentiment: 'positive',
+                        duration_minutes: (story.endMs - startedMs) / 60_000,
+                        messages_count: story.lines.length,
+                    },
                     messages: story.lines.map((line) => message(line, 'agent')),
                 },
             },

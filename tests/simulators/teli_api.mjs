@@ -132,7 +132,8 @@ export function tellTeli(story, {hex}) {
         row,
         exported,
         webhooks: [
-            {name: 'started', atMs: startMs, body: {event: 'call_started', call: {...began, call_status: 'ongoing'}}},
+            // Of a call that was never connected there is none (docs.retellai.com/features/webhook).
+            ...(isAnswered ? [{name: 'started', atMs: startMs, body: {event: 'call_started', call: {...began, call_status: 'ongoing'}}}] : []),
             {name: 'ended', atMs: endMs, body: {event: 'call_ended', call: ended}},
             {name: 'analyzed', atMs: endMs + 9000, body: {event: 'call_analyzed', call: detail}},
         ],

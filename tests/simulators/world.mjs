@@ -6,6 +6,7 @@
 //     call.webhooks            [{provider, name, atMs, …}], in the order in which they are sent; not signed
 //     call.told.vapi.object    what Vapi's API has
 //     await serveVapi(world)   the API itself (vapi_api.mjs)
+//     world.lagMs = 0          from now on it knows everything at once
 //
 // A story: {n, startMs, answeredMs, endMs, direction, outcome, customer, ours, callSid, name, lines, recorded, summary}.
 // Times are epoch ms in whole seconds, but for lines. outcome: completed, no-answer, busy. What is not over at world.now()
@@ -54,14 +55,16 @@ export function createWorld({seed = 'world', now = Date.now, lagMs = 0} = {}) {
         calls.push(made);
         return made;
     };
-    return {
+    const world = {
         call,
         calls,
-        tools,
-        /** What the API of a provider knows by now, in the order in which the calls were made. */
-        known: (provider) => calls.map(({told}) => told[provider]).filter((told) => told && told.knownFromMs + lagMs <= now()),
         now,
+        lagMs,
+        /** What the API of a provider knows by now, in the order in which the calls were made. */
+        known: (provider) =>
+            calls.map(({told}) => told[provider]).filter((told) => told && told.knownFromMs + world.lagMs <= now()),
     };
+    return world;
 }
 
 function tellStory(n, given, tools) {

@@ -54,7 +54,7 @@ static lease_t take_lease(ledger_t *l, int64_t every_us, err_t *err)
         err);
     ours = r && PQntuples(r) == 1;
     PQclear(r);
-    l->renewed_us = clock_mono_us();
+    l->told_us = clock_mono_us();
     return !r ? LEASE_FAILED : ours ? LEASE_TAKEN : why_not(l, err);
 }
 
@@ -109,7 +109,7 @@ static lease_t take_queued(ledger_t *l, err_t *err)
     PQclear(r);
     if (ours)
         l->run_id = l->options.queued_id;
-    l->renewed_us = clock_mono_us();
+    l->told_us = clock_mono_us();
     return !r ? LEASE_FAILED : ours ? LEASE_TAKEN : LEASE_NOT_DUE;
 }
 
@@ -182,6 +182,7 @@ static bool write_run(ledger_t *l, const char *status, const report_t *r, err_t 
                        "duplicate = $12, steps_done = $6, steps_left = $13, progressed_at = now(), finished_at = CASE "
                        "WHEN $2 <> 'running' THEN now() END WHERE id = $1 RETURNING cancel_asked_at IS NOT NULL",
                        err);
+    l->told_us = clock_mono_us();
     l->canceled = row && PQntuples(row) == 1 && PQgetvalue(row, 0, 0)[0] == 't';
     PQclear(row);
     buf_clear(&json);
@@ -192,12 +193,10 @@ bool ledger_renew(ledger_t *l, const report_t *r, err_t *err)
 {
     bool ok;
 
-    if ((l->options.dry && !l->run_id) || clock_mono_us() < l->renewed_us + RENEW_US)
+    if ((l->options.dry && !l->run_id) || clock_mono_us() < l->told_us + RENEW_US)
         return true;
-    if (l->options.dry) { /* its transactions are taken back: this is none */
-        l->renewed_us = clock_mono_us();
+    if (l->options.dry) /* its transactions are taken back: this is none */
         return ledger_connect(l, err) && write_run(l, "running", r, err);
-    }
     if (!ledger_open_transaction(l, err))
         return false;
     ok = ledger_hold(l, err) && write_run(l, "running", r, err);

@@ -147,7 +147,6 @@ bool ledger_hold(ledger_t *l, err_t *err)
     if (r && !ours)
         err_set(err, ERR_BUSY, "another run has taken this one's place: it was silent for too long");
     PQclear(r);
-    l->renewed_us = clock_mono_us();
     return ours;
 }
 

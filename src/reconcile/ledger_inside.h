@@ -15,7 +15,7 @@ struct ledger {
     params_t params;
     int64_t run_id; /* 0: a dry run that nobody watches */
     bool canceled;
-    int64_t renewed_us; /* mono clock */
+    int64_t told_us; /* mono clock: when its row was last written */
 };
 
 bool ledger_connect(ledger_t *l, err_t *err); /* if it is not */

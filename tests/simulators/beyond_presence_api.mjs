@@ -107,7 +107,7 @@ export async function serveBeyondPresence(
         if (path === prefix) return page(query);
         const below = path.startsWith(`${prefix}/`) ? path.slice(prefix.length + 1) : '';
         const [, id, messages] = /^([^/]+)(\/messages)?$/.exec(below) ?? [];
-        const told = id && world.known('beyond_presence').find(({about}) => about.id === id);
+        const told = id && world.find('beyond_presence', id);
         if (!told) return error(404, 'Not Found');
         return {body: messages ? told.messages : shape(told)};
     };

@@ -188,7 +188,7 @@ export async function serveTeli(
         if (path === '/v1/agents')
             return {body: {success: true, count: agents.length, agents: agents.map(agentObject), ...POWERED}};
         const [, id] = /^\/v1\/voice\/calls\/([^/]+)$/.exec(path) ?? [];
-        const told = id && world.known('teli').find(({detail}) => detail.call_id === id);
+        const told = id && world.find('teli', id);
         return told ? {body: {success: true, call: told.detail, ...POWERED}} : error(404, 'Call not found');
     };
     return serveApi(answer, server);

@@ -266,7 +266,7 @@ export async function serveTwilio(world, {mostInPage = 1000, paging = 'normal', 
         if (LISTS[below]) return list(LISTS[below], request);
         const [, kind, sid, events] = /^(Calls|Recordings|Transcriptions)\/(\w+)(\/Events)?\.json$/.exec(below) ?? [];
         if (events) {
-            const told = world.known('twilio').find(({call}) => call.sid === sid);
+            const told = world.find('twilio', sid);
             return told ? {body: page(told.events, 'events', request)} : notFound(path);
         }
         const of = {Calls: (told) => told.call, Recordings: (told) => told.recording, Transcriptions: (told) => told.transcription}[kind];

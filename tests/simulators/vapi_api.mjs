@@ -130,7 +130,7 @@ export async function serveVapi(world, {key = VAPI_KEY, mostInPage = LIMIT_MOST,
             return {body: newestFirst(found, (call) => Date.parse(call.createdAt)).slice(0, Math.min(limit, mostInPage))};
         }
         const [, id] = /^\/call\/([^/]+)$/.exec(path) ?? [];
-        const call = id && calls().find((c) => c.id === id);
+        const call = id && world.find('vapi', id)?.object;
         return call ? {body: call} : error(404, 'Not Found', `Couldn't find ${path}`);
     };
     return serveApi(answer, server);

@@ -38,6 +38,7 @@ export const OUR_NUMBER = '+12025550100';
 
 export function createWorld({seed = 'world', now = Date.now, lagMs = 0} = {}) {
     const calls = [];
+    const byId = new Map(); // provider, its id of the call → what is told of it
     const hex = (name, digits) => createHash('sha256').update(`${seed}/${name}`).digest('hex').slice(0, digits);
     const uuid = (name) => {
         const h = hex(name, 32);
@@ -53,6 +54,7 @@ export function createWorld({seed = 'world', now = Date.now, lagMs = 0} = {}) {
             .sort((a, b) => a.atMs - b.atMs);
         const made = {story, told, webhooks};
         calls.push(made);
+        for (const provider of by) byId.set(`${provider} ${told[provider].providerCallId}`, told[provider]);
         return made;
     };
     const world = {
@@ -63,6 +65,11 @@ export function createWorld({seed = 'world', now = Date.now, lagMs = 0} = {}) {
         /** What the API of a provider knows by now, in the order in which the calls were made. */
         known: (provider) =>
             calls.map(({told}) => told[provider]).filter((told) => told && told.knownFromMs + world.lagMs <= now()),
+        /** One of them; undefined: it is not known. */
+        find: (provider, id) => {
+            const told = byId.get(`${provider} ${id}`);
+            return told && told.knownFromMs + world.lagMs <= now() ? told : undefined;
+        },
     };
     return world;
 }

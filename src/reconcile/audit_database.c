@@ -234,7 +234,7 @@ static const struct {
     {"customers_without_call", "uuid", NO_UUID,
      "SELECT k.id, CASE WHEN f.call THEN 'its call is gone' ELSE 'not made from a call' END AS why,"
      " k.phone_number AS about, k.last_call_at AS at, f.call AS differs FROM public.customers k"
-     " CROSS JOIN LATERAL (SELECT k.made_for IS NOT NULL OR k.first_call_at IS NOT NULL OR k.last_call_at IS NOT NULL"
+     " CROSS JOIN LATERAL (SELECT k.first_call_at IS NOT NULL OR k.last_call_at IS NOT NULL"
      " AS call) f"
      " WHERE NOT EXISTS (SELECT FROM public.voice_calls c WHERE c.business_id = k.business_id"
      " AND c.customer_number = k.phone_number)"},

@@ -38,18 +38,21 @@ delivery_t *find_understand(const provider_t *provider, const remote_find_t *fou
 delivery_t *find_infer_gone(const provider_t *provider, str_t call_id)
 {
     delivery_t *d = begin(provider, "inferred", call_id.len);
+    bool forgets = provider->remote->forgets_ended; /* it may have ended well: whether anybody was connected decides */
+    const char *reason = forgets ? FIND_UNSEEN : FIND_UNKNOWN;
     buf_t payload = BUF_EMPTY;
 
-    buf_add(&payload, STR("{\"reason\": \"" FIND_UNKNOWN "\", \"call_id\": "));
+    buf_printf(&payload, "{\"reason\": \"%s\", \"call_id\": ", reason);
     json_escape(&payload, call_id);
     buf_addc(&payload, '}');
     d->payload = arena_dup(d->arena, buf_str(&payload));
     buf_clear(&payload);
     d->call_id = arena_dup(d->arena, call_id);
-    d->event_key = arena_printf(d->arena, "inferred:" STR_FMT ":" FIND_UNKNOWN, STR_ARG(call_id));
+    d->event_key = arena_printf(d->arena, "inferred:" STR_FMT ":%s", STR_ARG(call_id), reason);
     d->event_type = STR("inferred");
-    d->status = STR("failed");
-    fact_ended(fact_call(&d->facts, d->call_id), version_of(RANK_INFERRED, 0), STR("failed"), STR(FIND_UNKNOWN));
+    d->status = forgets ? STR("ended") : STR("failed");
+    fact_ended(fact_call(&d->facts, d->call_id), version_of(RANK_INFERRED, 0), forgets ? STR_NONE : STR("failed"),
+               str_from(reason));
     d->bytes = arena_bytes(d->arena);
     return d;
 }

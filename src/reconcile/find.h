@@ -8,8 +8,10 @@
 delivery_t *find_understand(const provider_t *provider, const remote_find_t *found);
 
 /* Of a call that the provider does not know (any more), though nobody has heard its end: it failed, by inference, so
- * that whatever anybody reports of it still wins. */
+ * that whatever anybody reports of it still wins. Where a provider forgets calls as they end, it has ended unseen, and
+ * whether anybody was ever connected decides how. */
 #define FIND_UNKNOWN "unknown_to_provider"
+#define FIND_UNSEEN  "ended_unseen"
 delivery_t *find_infer_gone(const provider_t *provider, str_t call_id);
 
 #endif

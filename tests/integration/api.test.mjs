@@ -27,8 +27,23 @@ let hookline;
 
 before(async () => {
     database = await createDatabase();
+    await keepEngineOut();
     hookline = await startHookline({DATABASE_URL: database.url, HOOKLINE_API_TOKENS: TOKENS});
 });
+
+/** Here the test plays the engine (sync.test.mjs has the real one): nobody else takes a run up, or refuses it. */
+async function keepEngineOut() {
+    await database.rows("SET test.engine = 'me'");
+    await database.rows(`CREATE FUNCTION keep_engine_out() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF OLD.status = 'queued' AND NEW.status IN ('running', 'failed') AND current_setting('test.engine', true) IS NULL THEN
+                RETURN NULL;
+            END IF;
+            RETURN NEW;
+        END $$`);
+    await database.rows(`CREATE TRIGGER keep_engine_out BEFORE UPDATE ON reconcile_runs
+        FOR EACH ROW EXECUTE FUNCTION keep_engine_out()`);
+}
 
 after(() => inTurn(hookline?.end, database?.drop));
 

@@ -34,7 +34,7 @@ struct schedule {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     session_settings_t settings;
-    bool watches; /* somebody may ask for a run by the API */
+    bool watches; /* somebody may ask for a run by the API; locked */
     pthread_t watcher;
     fetcher_t *fetcher;
     _Atomic bool stop;
@@ -78,6 +78,7 @@ bool schedule_reload(schedule_t *s, const config_t *config, err_t *err)
         pthread_mutex_lock(&s->lock);
         session_settings_clear(&s->settings);
         s->settings = settings;
+        s->watches = !str_is_empty(config_text(config, "HOOKLINE_API_TOKENS"));
         for (size_t i = 0; i < s->n_seats; i++) {
             free_access(s->seats[i].provider, s->seats[i].fresh);
             s->seats[i].fresh = access[i];
@@ -252,6 +253,16 @@ static void want(void *ctx, str_t provider)
 
 static bool rest(schedule_t *s, int64_t us);
 
+static bool may_be_asked(schedule_t *s)
+{
+    bool watches;
+
+    pthread_mutex_lock(&s->lock);
+    watches = s->watches;
+    pthread_mutex_unlock(&s->lock);
+    return watches;
+}
+
 /* Rows are looked for by one thread, over one connection, for all providers. */
 static void *watch(void *arg)
 {
@@ -265,12 +276,12 @@ static void *watch(void *arg)
     pthread_mutex_unlock(&s->lock);
     while (going) {
         err_t err = {.code = ERR_NONE};
-        bool looked;
+        bool asked = may_be_asked(s), looked;
 
-        if (!l)
+        if (asked && !l)
             l = open_ledger(s, &settings, "*", &err);
-        looked = l && queued_each(l, want, s, &err);
-        going = rest(s, looked ? WATCH_US : AGAIN_US);
+        looked = asked && l && queued_each(l, want, s, &err);
+        going = rest(s, looked ? WATCH_US : AGAIN_US); /* a reload ends it early */
     }
     ledger_close(l);
     session_settings_clear(&settings);
@@ -364,12 +375,11 @@ schedule_t *schedule_start(const config_t *config, err_t *err)
         release(s);
         return NULL;
     }
-    s->watches = !str_is_empty(config_text(config, "HOOKLINE_API_TOKENS"));
     s->fetcher = fetcher_new();
     for (size_t i = 0; i < s->n_seats; i++)
         if (pthread_create(&s->seats[i].thread, NULL, look_after, &s->seats[i]) != 0)
             abort();
-    if (s->watches && pthread_create(&s->watcher, NULL, watch, s) != 0)
+    if (pthread_create(&s->watcher, NULL, watch, s) != 0)
         abort();
     return s;
 }
@@ -390,7 +400,6 @@ void schedule_stop(schedule_t *s)
     schedule_begin_stop(s);
     for (size_t i = 0; i < s->n_seats; i++)
         pthread_join(s->seats[i].thread, NULL);
-    if (s->watches)
-        pthread_join(s->watcher, NULL);
+    pthread_join(s->watcher, NULL);
     release(s);
 }

@@ -1,4 +1,5 @@
-/* schedule.h – runs each provider whose API can be asked, every so often, while hookline serves.
+/* schedule.h – runs each provider whose API can be asked, every so often, and when the API of ours is asked to
+ * (queued.h), while hookline serves.
  *
  * A thread for each, so that one that is slow holds up no other; of several hooklines on one database one makes the
  * run. Any thread may reload; one stops. */

@@ -360,7 +360,7 @@ static int run(const request_t *q, const config_t *config)
 {
     const provider_t **providers = mem_zalloc((PROVIDER_COUNT + 1) * sizeof(*providers));
     setting_source_t keys = config_source(config);
-    session_settings_t settings;
+    job_settings_t settings;
     audit_options_t options = {.settings = &settings,
                                .keys = &keys,
                                .fetcher = fetcher_new(),
@@ -372,7 +372,7 @@ static int run(const request_t *q, const config_t *config)
     err_t err = {.code = ERR_NONE};
     int code = EXIT_UNKNOWN;
 
-    session_settings_read(&settings, config);
+    job_settings_read(&settings, config);
     if (audit_run(&options, &result, &err)) {
         if (q->json)
             print_json(&result);
@@ -383,7 +383,7 @@ static int run(const request_t *q, const config_t *config)
         (void)command_complain(&err);
     }
     audit_result_clear(&result);
-    session_settings_clear(&settings);
+    job_settings_clear(&settings);
     fetcher_free(options.fetcher);
     free(providers);
     return code;

@@ -5,8 +5,8 @@
 #include "command.h"
 #include "config/config.h"
 #include "ingest/keyring.h"
+#include "reconcile/job.h"
 #include "reconcile/keys.h"
-#include "reconcile/session.h"
 #include "store/access.h"
 #include "store/migrate.h"
 
@@ -122,12 +122,12 @@ static void check_providers(checks_t *c, const config_t *config)
 }
 
 /* An API that cannot be reached now stops nobody from serving; one that refuses the key will go on to. */
-static void check_api(checks_t *c, const provider_t *p, const void *access, const session_settings_t *settings,
+static void check_api(checks_t *c, const provider_t *p, const void *access, const job_settings_t *settings,
                       fetcher_t *fetcher)
 {
     err_t err = {.code = ERR_NONE};
     int status = 0;
-    bool good = session_probe(settings, p, access, fetcher, &status, &err);
+    bool good = job_probe(settings, p, access, fetcher, &status, &err);
     bool refused = status == 401 || status == 402 || status == 403;
     char detail[300];
     buf_t hint = BUF_EMPTY;
@@ -153,9 +153,9 @@ static void check_apis(checks_t *c, const config_t *config)
 {
     setting_source_t source = config_source(config);
     fetcher_t *fetcher = fetcher_new();
-    session_settings_t settings;
+    job_settings_t settings;
 
-    session_settings_read(&settings, config);
+    job_settings_read(&settings, config);
     if (settings.timeout_us > PROBE_US)
         settings.timeout_us = PROBE_US;
     for (size_t i = 0; i < PROVIDER_COUNT; i++) {
@@ -170,7 +170,7 @@ static void check_apis(checks_t *c, const config_t *config)
             say(c, false, PROVIDERS[i]->name, err.detail, err.hint);
         }
     }
-    session_settings_clear(&settings);
+    job_settings_clear(&settings);
     fetcher_free(fetcher);
 }
 

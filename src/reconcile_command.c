@@ -5,7 +5,7 @@
 #include "base/phone.h"
 #include "command.h"
 #include "provider.h"
-#include "reconcile/session.h"
+#include "reconcile/job.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -303,7 +303,7 @@ static void on_signal(int number)
 
 typedef struct work {
     const request_t *request;
-    session_settings_t settings;
+    job_settings_t settings;
     fetcher_t *fetcher;
     bool failed;
     size_t asked; /* providers that have a key */
@@ -313,7 +313,7 @@ static void run_over(work_t *w, const provider_t *p, const void *access)
 {
     const request_t *q = w->request;
     picture_t picture = {.terminal = isatty(STDERR_FILENO) != 0, .quiet = q->json && !isatty(STDERR_FILENO)};
-    session_wish_t wish = {
+    job_wish_t wish = {
         .provider = p,
         .access = access,
         .asked_by = "command",
@@ -334,7 +334,7 @@ static void run_over(work_t *w, const provider_t *p, const void *access)
     lease_t lease;
 
     picture.next_us = began_us + (picture.terminal ? 0 : LINE_US);
-    lease = session_run(&w->settings, &wish, w->fetcher, &status, &report, &err);
+    lease = job_run(&w->settings, &wish, w->fetcher, &status, &report, &err);
 
     wipe(&picture);
     if (lease == LEASE_TAKEN)
@@ -366,12 +366,12 @@ static int run_all(const request_t *q, const config_t *config)
 {
     work_t w = {.request = q, .fetcher = fetcher_new()};
 
-    session_settings_read(&w.settings, config);
+    job_settings_read(&w.settings, config);
     for (size_t i = 0; i < PROVIDER_COUNT && !atomic_load(&stop); i++)
         if (is_meant(q, PROVIDERS[i]))
             run_provider(&w, PROVIDERS[i], config);
     fetcher_free(w.fetcher);
-    session_settings_clear(&w.settings);
+    job_settings_clear(&w.settings);
     if (!w.asked && !w.failed) {
         err_t err;
 

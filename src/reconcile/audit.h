@@ -6,15 +6,15 @@
 #ifndef HOOKLINE_RECONCILE_AUDIT_H
 #define HOOKLINE_RECONCILE_AUDIT_H
 
+#include "reconcile/job.h"
 #include "reconcile/report.h"
-#include "reconcile/session.h"
 
 #define AUDIT_MAX_ENTRIES 100000 /* of one list; the others are counted */
 #define AUDIT_MAX_VALUE   4096   /* bytes of a differing value; the others are cut off */
 #define AUDIT_MAX_ASKED   200    /* calls that are only here and asked for one by one, of one provider */
 
 typedef struct audit_options {
-    const session_settings_t *settings;
+    const job_settings_t *settings;
     const setting_source_t *keys;
     fetcher_t *fetcher;
     const provider_t *const *providers; /* each with remote */

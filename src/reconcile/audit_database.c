@@ -23,7 +23,7 @@ static bool connect_again(audit_database_t *db, err_t *err)
     return db->pg != NULL;
 }
 
-bool audit_database_open(audit_database_t *db, const session_settings_t *s, err_t *err)
+bool audit_database_open(audit_database_t *db, const job_settings_t *s, err_t *err)
 {
     *db = (audit_database_t){
         .options = {.conninfo = s->conninfo, .pooled = s->pooled, .statement_timeout_us = s->statement_timeout_us}};

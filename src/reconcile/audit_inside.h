@@ -16,7 +16,7 @@ typedef struct audit_database {
     pg_t *pg; /* NULL: not connected */
     params_t params;
 } audit_database_t;
-bool audit_database_open(audit_database_t *db, const session_settings_t *s, err_t *err);
+bool audit_database_open(audit_database_t *db, const job_settings_t *s, err_t *err);
 void audit_database_close(audit_database_t *db);
 
 /* The stored side of a fact. */

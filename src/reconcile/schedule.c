@@ -3,9 +3,9 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"
+#include "reconcile/job.h"
 #include "reconcile/keys.h"
 #include "reconcile/queued.h"
-#include "reconcile/session.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -33,7 +33,7 @@ typedef struct seat {
 struct schedule {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    session_settings_t settings;
+    job_settings_t settings;
     bool watches; /* somebody may ask for a run by the API; locked */
     pthread_t watcher;
     fetcher_t *fetcher;
@@ -70,13 +70,13 @@ static bool read_access(schedule_t *s, const config_t *config, void **access, er
 bool schedule_reload(schedule_t *s, const config_t *config, err_t *err)
 {
     void **access = mem_alloc((s->n_seats + 1) * sizeof(*access));
-    session_settings_t settings;
+    job_settings_t settings;
     bool ok = read_access(s, config, access, err);
 
     if (ok) {
-        session_settings_read(&settings, config);
+        job_settings_read(&settings, config);
         pthread_mutex_lock(&s->lock);
-        session_settings_clear(&s->settings);
+        job_settings_clear(&s->settings);
         s->settings = settings;
         s->watches = !str_is_empty(config_text(config, "HOOKLINE_API_TOKENS"));
         for (size_t i = 0; i < s->n_seats; i++) {
@@ -92,13 +92,13 @@ bool schedule_reload(schedule_t *s, const config_t *config, err_t *err)
 }
 
 /* True: a run was asked for. */
-static bool take_settings(seat_t *seat, session_settings_t *out)
+static bool take_settings(seat_t *seat, job_settings_t *out)
 {
     schedule_t *s = seat->schedule;
     bool wanted;
 
     pthread_mutex_lock(&s->lock);
-    session_settings_copy(out, &s->settings);
+    job_settings_copy(out, &s->settings);
     if (seat->has_fresh) {
         free_access(seat->provider, seat->access);
         seat->access = seat->fresh;
@@ -133,11 +133,11 @@ static int64_t with_jitter(int64_t us)
 }
 
 /* When the next is due, from now on. */
-static int64_t run_once(seat_t *seat, const session_settings_t *settings)
+static int64_t run_once(seat_t *seat, const job_settings_t *settings)
 {
     static log_gate_t gate;
     schedule_t *s = seat->schedule;
-    session_wish_t wish = {
+    job_wish_t wish = {
         .provider = seat->provider,
         .access = seat->access,
         .asked_by = "schedule",
@@ -150,7 +150,7 @@ static int64_t run_once(seat_t *seat, const session_settings_t *settings)
     run_status_t status = RUN_FAILED;
     report_t report = {.requests = 0};
     err_t err = {.code = ERR_NONE};
-    lease_t lease = session_run(settings, &wish, s->fetcher, &status, &report, &err);
+    lease_t lease = job_run(settings, &wish, s->fetcher, &status, &report, &err);
     int64_t held;
 
     if (lease == LEASE_TAKEN)
@@ -163,7 +163,7 @@ static int64_t run_once(seat_t *seat, const session_settings_t *settings)
 
 /* ---- runs that were asked for ---- */
 
-static ledger_t *open_ledger(const schedule_t *s, const session_settings_t *settings, const char *provider, err_t *err)
+static ledger_t *open_ledger(const schedule_t *s, const job_settings_t *settings, const char *provider, err_t *err)
 {
     return ledger_open(&(ledger_options_t){.conninfo = settings->conninfo,
                                            .pooled = settings->pooled,
@@ -174,10 +174,10 @@ static ledger_t *open_ledger(const schedule_t *s, const session_settings_t *sett
                        err);
 }
 
-static lease_t run_queued(seat_t *seat, const session_settings_t *settings, const queued_t *q, err_t *err)
+static lease_t run_queued(seat_t *seat, const job_settings_t *settings, const queued_t *q, err_t *err)
 {
     schedule_t *s = seat->schedule;
-    session_wish_t wish = {
+    job_wish_t wish = {
         .provider = seat->provider,
         .access = seat->access,
         .asked_by = "api",
@@ -192,7 +192,7 @@ static lease_t run_queued(seat_t *seat, const session_settings_t *settings, cons
     };
     run_status_t status = RUN_FAILED;
     report_t report = {.requests = 0};
-    lease_t lease = session_run(settings, &wish, s->fetcher, &status, &report, err);
+    lease_t lease = job_run(settings, &wish, s->fetcher, &status, &report, err);
 
     if (lease == LEASE_TAKEN)
         log_run(seat->provider, status, &report);
@@ -214,7 +214,7 @@ static bool refuse_queued(const seat_t *seat, ledger_t *l, const queued_t *q, er
 }
 
 /* All that wait. False: one could not be made now. */
-static bool run_wanted(seat_t *seat, const session_settings_t *settings)
+static bool run_wanted(seat_t *seat, const job_settings_t *settings)
 {
     err_t err = {.code = ERR_NONE};
     ledger_t *l = open_ledger(seat->schedule, settings, seat->provider->name, &err);
@@ -267,12 +267,12 @@ static bool may_be_asked(schedule_t *s)
 static void *watch(void *arg)
 {
     schedule_t *s = arg;
-    session_settings_t settings;
+    job_settings_t settings;
     ledger_t *l = NULL;
     bool going = true;
 
     pthread_mutex_lock(&s->lock);
-    session_settings_copy(&settings, &s->settings);
+    job_settings_copy(&settings, &s->settings);
     pthread_mutex_unlock(&s->lock);
     while (going) {
         err_t err = {.code = ERR_NONE};
@@ -284,7 +284,7 @@ static void *watch(void *arg)
         going = rest(s, looked ? WATCH_US : AGAIN_US); /* a reload ends it early */
     }
     ledger_close(l);
-    session_settings_clear(&settings);
+    job_settings_clear(&settings);
     return NULL;
 }
 
@@ -306,7 +306,7 @@ static bool rest(schedule_t *s, int64_t us)
 static void *look_after(void *arg)
 {
     seat_t *seat = arg;
-    session_settings_t settings;
+    job_settings_t settings;
     int64_t due_us = 0;
     bool going = true, again = false;
 
@@ -323,7 +323,7 @@ static void *look_after(void *arg)
         }
         if (again && wait_us > HELD_US)
             wait_us = HELD_US;
-        session_settings_clear(&settings);
+        job_settings_clear(&settings);
         going = rest(seat->schedule, wait_us);
     }
     return NULL;
@@ -346,7 +346,7 @@ static void release(schedule_t *s)
         free_access(s->seats[i].provider, s->seats[i].access);
     }
     fetcher_free(s->fetcher);
-    session_settings_clear(&s->settings);
+    job_settings_clear(&s->settings);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
     free(s->seats);

@@ -1,4 +1,4 @@
-#include "reconcile/session.h"
+#include "reconcile/job.h"
 
 #include "base/clock.h"
 
@@ -6,9 +6,9 @@
 
 /* ---- settings ---- */
 
-void session_settings_read(session_settings_t *s, const config_t *config)
+void job_settings_read(job_settings_t *s, const config_t *config)
 {
-    *s = (session_settings_t){
+    *s = (job_settings_t){
         .conninfo = mem_strdup(config_text(config, "DATABASE_URL")),
         .pooled = config_bool(config, "HOOKLINE_DATABASE_POOLED"),
         .statement_timeout_us = config_us(config, "HOOKLINE_STATEMENT_TIMEOUT"),
@@ -19,13 +19,13 @@ void session_settings_read(session_settings_t *s, const config_t *config)
     };
 }
 
-void session_settings_copy(session_settings_t *to, const session_settings_t *from)
+void job_settings_copy(job_settings_t *to, const job_settings_t *from)
 {
     *to = *from;
     to->conninfo = mem_strdup(str_from(from->conninfo));
 }
 
-void session_settings_clear(session_settings_t *s)
+void job_settings_clear(job_settings_t *s)
 {
     free(s->conninfo);
     s->conninfo = NULL;
@@ -38,8 +38,7 @@ static size_t most_at_once(const provider_t *p)
     return p->remote->most_at_once > 0 ? (size_t)p->remote->most_at_once : 1;
 }
 
-static run_status_t run(const session_settings_t *s, const session_wish_t *w, fetcher_t *f, ledger_t *ledger,
-                        report_t *report)
+static run_status_t run(const job_settings_t *s, const job_wish_t *w, fetcher_t *f, ledger_t *ledger, report_t *report)
 {
     transport_t *transport = transport_over(f, s->timeout_us, most_at_once(w->provider));
     run_options_t options = {
@@ -63,8 +62,8 @@ static run_status_t run(const session_settings_t *s, const session_wish_t *w, fe
     return status;
 }
 
-lease_t session_run(const session_settings_t *s, const session_wish_t *w, fetcher_t *f, run_status_t *status,
-                    report_t *report, err_t *err)
+lease_t job_run(const job_settings_t *s, const job_wish_t *w, fetcher_t *f, run_status_t *status, report_t *report,
+                err_t *err)
 {
     ledger_options_t options = {
         .conninfo = s->conninfo,
@@ -112,8 +111,8 @@ static bool read_probe(const provider_t *p, const void *access, const remote_ste
     return p->remote->read(access, step, &answer->response, &page, err);
 }
 
-bool session_probe(const session_settings_t *s, const provider_t *p, const void *access, fetcher_t *f, int *http_status,
-                   err_t *err)
+bool job_probe(const job_settings_t *s, const provider_t *p, const void *access, fetcher_t *f, int *http_status,
+               err_t *err)
 {
     transport_t *t = transport_over(f, s->timeout_us, 1);
     arena_t *a = arena_new(4096);

@@ -172,8 +172,9 @@ chown_pg_folder() {
     chown -- "$(pg_user):" "$1" 2>/dev/null && chmod 700 -- "$1" && as_pg_user test -w "$1"
 }
 
-# start_postgres FOLDER FIRST_PORT – makes the cluster if there is none, and starts it unless it runs. Exports
-# PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE and DATABASE_URL of its role and database `hookline`.
+# start_postgres FOLDER FIRST_PORT [OPTION…] – makes the cluster if there is none, and starts it, with these options of
+# postgres, unless it runs. Exports PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE and DATABASE_URL of its role and
+# database `hookline`.
 start_postgres() {
     local folder=$1 port bin
     bin=$(pg_bin)
@@ -189,7 +190,7 @@ start_postgres() {
         [[ -f $folder/port ]] && port=$(<"$folder/port")
         port=$(free_port "$port")
         quietly "Starting PostgreSQL on 127.0.0.1:$port" as_pg_user "$bin/pg_ctl" -D "$folder/data" -l "$folder/log" \
-            -o "-p $port" -w -t 60 start || {
+            -o "-p $port ${*:3}" -w -t 60 start || {
             tail -n 20 -- "$folder/log" 2>/dev/null || true
             return 1
         }

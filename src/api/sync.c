@@ -194,10 +194,11 @@ bool sync_cancel(api_call_t *c, api_db_t *db)
     " 'error', error)), '[]') AS list FROM (SELECT * FROM public.reconcile_windows"                                    \
     " WHERE provider = s.provider AND resource = s.resource AND state IN ('pending', 'failed', 'refused')"             \
     " ORDER BY from_at DESC LIMIT " MOST_GAPS ") AS newest) AS g"
-#define LAG "greatest(extract(epoch FROM now() - s.watermark), 0)::bigint"
+#define LAG "CASE WHEN s.watermark IS NOT NULL THEN greatest(extract(epoch FROM now() - s.watermark), 0)::bigint END"
 #define COVERAGE                                                                                                       \
     "(SELECT json_agg(json_build_object('resource', s.resource, 'since', w.since, 'until', s.watermark,"               \
-    " 'lag_seconds', " LAG ", 'pending', w.pending, 'failed', w.failed, 'refused', w.refused, 'gaps', g.list)"         \
+    " 'lag_seconds', " LAG ", 'overlap_seconds', extract(epoch FROM s.overlap)::bigint, 'pending', w.pending, "        \
+    "'failed', w.failed, 'refused', w.refused, 'gaps', g.list)"                                                        \
     " ORDER BY s.resource) AS list, max(" LAG ") AS lag, sum(w.pending + w.failed) AS missing"                         \
     " FROM public.reconcile_state s CROSS JOIN LATERAL " WINDOWS_OF_RESOURCE " CROSS JOIN LATERAL " GAPS_OF_RESOURCE   \
     " WHERE s.provider = p.name AND s.resource <> '*') AS coverage"

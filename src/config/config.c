@@ -245,6 +245,13 @@ static const setting_t RECONCILE[] = {
      .most = 400 * 86400,
      .reloads = true,
      .help = "How far back the first run goes; later ones go on where the last one ended"},
+    {.name = "HOOKLINE_RECONCILE_OVERLAP",
+     .type = SETTING_SECONDS,
+     .fallback = "0",
+     .most = 30 * 86400,
+     .reloads = true,
+     .help = "How far a run reaches back before the end of the last one, for what changes late; 0: as far as is known "
+             "to be needed of each provider, ten minutes to a day"},
     {.name = "HOOKLINE_RECONCILE_TIMEOUT",
      .type = SETTING_SECONDS,
      .fallback = "60",

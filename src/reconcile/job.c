@@ -16,7 +16,10 @@ void job_settings_read(job_settings_t *s, const config_t *config)
         .reach_us = config_us(config, "HOOKLINE_RECONCILE_SINCE"),
         .timeout_us = config_us(config, "HOOKLINE_RECONCILE_TIMEOUT"),
         .stale_us = config_us(config, "HOOKLINE_STALE_AFTER"),
+        .overlap_us = config_us(config, "HOOKLINE_RECONCILE_OVERLAP"),
     };
+    if (!s->overlap_us)
+        s->overlap_us = TIME_NONE;
 }
 
 void job_settings_copy(job_settings_t *to, const job_settings_t *from)
@@ -51,6 +54,7 @@ static run_status_t run(const job_settings_t *s, const job_wish_t *w, fetcher_t 
         .until_us = w->until_us,
         .by_hand = w->by_hand,
         .reach_us = s->reach_us,
+        .overlap_us = s->overlap_us,
         .stale_us = s->stale_us,
         .stop = w->stop,
         .progress = w->progress,

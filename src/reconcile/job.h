@@ -11,6 +11,7 @@ typedef struct job_settings {
     bool pooled;
     int64_t statement_timeout_us;
     int64_t every_us, reach_us, timeout_us, stale_us;
+    int64_t overlap_us; /* TIME_NONE: as each resource says */
 } job_settings_t;
 void job_settings_read(job_settings_t *s, const config_t *config);
 void job_settings_copy(job_settings_t *to, const job_settings_t *from);

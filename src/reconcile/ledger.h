@@ -64,9 +64,17 @@ typedef struct ledger_wish {
     bool all; /* failed ones that were tried just now, too */
 } ledger_wish_t;
 bool ledger_left(ledger_t *l, const ledger_wish_t *wish, ledger_work_t *out, err_t *err);
-/* Windows and what each begins with: all or none. watermark_us TIME_NONE: it stays. */
-bool ledger_plan(ledger_t *l, const char *resource, window_t **windows, size_t n, step_t **steps, size_t n_steps,
-                 int64_t watermark_us, err_t *err);
+/* New windows of a resource and what each begins with. */
+typedef struct ledger_plan {
+    const char *resource;
+    window_t **windows; /* get their ids */
+    size_t n_windows;
+    step_t **steps; /* as well */
+    size_t n_steps;
+    int64_t watermark_us; /* TIME_NONE: it stays */
+    int64_t overlap_us;   /* that it was planned with; for who reads the table */
+} ledger_plan_t;
+bool ledger_plan(ledger_t *l, const ledger_plan_t *plan, err_t *err); /* all of it or none */
 /* Forgets the steps that are left of it: these take their place. */
 bool ledger_restart(ledger_t *l, window_t *w, step_t **steps, size_t n_steps, err_t *err);
 bool ledger_window_end(ledger_t *l, window_t *w, err_t *err); /* covered; with an error in it: failed */

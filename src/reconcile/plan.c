@@ -5,11 +5,16 @@
 #define DAY_US    (INT64_C(86400) * US_PER_S)
 #define MOST_CUTS 32
 
+int64_t plan_overlap_us(const remote_resource_t *r, int64_t wish_us)
+{
+    return wish_us == TIME_NONE ? r->overlap_us : wish_us;
+}
+
 static int64_t begin_of(const remote_resource_t *r, const plan_wish_t *w)
 {
     if (w->since_us != TIME_NONE)
         return w->since_us;
-    return w->watermark_us != TIME_NONE ? w->watermark_us - r->overlap_us : w->now_us - w->reach_us;
+    return w->watermark_us != TIME_NONE ? w->watermark_us - plan_overlap_us(r, w->overlap_us) : w->now_us - w->reach_us;
 }
 
 static void add(plan_t *out, int64_t from_us, int64_t to_us, bool refused)

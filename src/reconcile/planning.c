@@ -117,17 +117,26 @@ static bool add_new(run_t *r, const remote_resource_t *resource, const plan_t *p
 {
     steps_t steps = {.list = NULL};
     size_t first = r->n_windows;
-    window_t **fresh;
+    ledger_plan_t made;
     bool ok;
 
-    for (size_t i = 0; i < plan->count; i++)
-        run_add_window(r, window_of(resource, &plan->spans[i]));
-    fresh = r->windows + first;
-    for (size_t i = 0; i < plan->count; i++)
-        if (!fresh[i]->refused)
-            begin_window(r, fresh[i], &steps);
-    ok =
-        ledger_plan(r->o->ledger, resource->name, fresh, plan->count, steps.list, steps.count, plan->watermark_us, err);
+    for (size_t i = 0; i < plan->count; i++) {
+        window_t *w = window_of(resource, &plan->spans[i]);
+
+        run_add_window(r, w);
+        if (!w->refused)
+            begin_window(r, w, &steps);
+    }
+    made = (ledger_plan_t){
+        .resource = resource->name,
+        .windows = r->windows + first,
+        .n_windows = plan->count,
+        .steps = steps.list,
+        .n_steps = steps.count,
+        .watermark_us = plan->watermark_us,
+        .overlap_us = plan_overlap_us(resource, r->o->overlap_us),
+    };
+    ok = ledger_plan(r->o->ledger, &made, err);
     enqueue(r, &steps);
     return ok;
 }
@@ -139,6 +148,7 @@ static bool plan_resource(run_t *r, const remote_resource_t *resource, err_t *er
         .since_us = r->o->since_us,
         .until_us = r->o->until_us,
         .reach_us = r->o->reach_us,
+        .overlap_us = r->o->overlap_us,
     };
     plan_t plan;
 

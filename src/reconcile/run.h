@@ -28,6 +28,7 @@ typedef struct run_options {
     int64_t since_us, until_us; /* TIME_NONE: see plan.h */
     bool by_hand;               /* what failed just now is tried again, too */
     int64_t reach_us;           /* how far back the first run goes */
+    int64_t overlap_us;         /* how far later ones reach back; TIME_NONE: as each resource says */
     int64_t stale_us;           /* after which a call without an end is asked about; 0: none is */
     const _Atomic bool *stop;
     void (*progress)(void *ctx, const run_progress_t *p); /* after every page; NULL: nobody wants to know */

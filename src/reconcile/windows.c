@@ -200,34 +200,37 @@ static bool add_window(ledger_t *l, window_t *w, err_t *err)
     return r != NULL;
 }
 
-static bool add_steps_of(ledger_t *l, const window_t *w, step_t **steps, size_t n_steps, err_t *err)
+static bool add_steps_of(ledger_t *l, const window_t *w, const ledger_plan_t *plan, err_t *err)
 {
-    step_t **its = mem_alloc((n_steps + 1) * sizeof(*its));
+    step_t **its = mem_alloc((plan->n_steps + 1) * sizeof(*its));
     size_t n = 0;
     bool ok;
 
-    for (size_t i = 0; i < n_steps; i++)
-        if (steps[i]->window == w)
-            its[n++] = steps[i];
+    for (size_t i = 0; i < plan->n_steps; i++)
+        if (plan->steps[i]->window == w)
+            its[n++] = plan->steps[i];
     ok = ledger_add_steps(l, w->id, its, n, err);
     free(its);
     return ok;
 }
 
-static bool set_watermark(ledger_t *l, const char *resource, int64_t us, err_t *err)
+/* The resource's row: how far it has come, and by which run. */
+static bool note_plan(ledger_t *l, const ledger_plan_t *plan, err_t *err)
 {
-    if (us == TIME_NONE)
-        return true;
-    name_resource(l, resource);
-    ledger_time(l, us);
-    return ledger_do(l,
-                     "INSERT INTO public.reconcile_state (provider, resource, watermark) VALUES ($1, $2, $3) ON "
-                     "CONFLICT (provider, resource) DO UPDATE SET watermark = EXCLUDED.watermark, updated_at = now()",
-                     err);
+    name_resource(l, plan->resource);
+    ledger_time(l, plan->watermark_us);
+    ledger_int(l, plan->overlap_us);
+    ledger_int(l, l->run_id);
+    return ledger_do(
+        l,
+        "INSERT INTO public.reconcile_state AS s (provider, resource, watermark, overlap, last_run_id, "
+        "last_run_at) VALUES ($1, $2, $3, $4 * interval '1 microsecond', $5, now()) ON CONFLICT "
+        "(provider, resource) DO UPDATE SET watermark = coalesce(EXCLUDED.watermark, s.watermark), overlap "
+        "= EXCLUDED.overlap, last_run_id = EXCLUDED.last_run_id, last_run_at = now(), updated_at = now()",
+        err);
 }
 
-bool ledger_plan(ledger_t *l, const char *resource, window_t **windows, size_t n, step_t **steps, size_t n_steps,
-                 int64_t watermark_us, err_t *err)
+bool ledger_plan(ledger_t *l, const ledger_plan_t *plan, err_t *err)
 {
     bool ok;
 
@@ -236,9 +239,9 @@ bool ledger_plan(ledger_t *l, const char *resource, window_t **windows, size_t n
     if (!ledger_open_transaction(l, err))
         return false;
     ok = ledger_hold(l, err);
-    for (size_t i = 0; ok && i < n; i++)
-        ok = add_window(l, windows[i], err) && add_steps_of(l, windows[i], steps, n_steps, err);
-    ok = ok && set_watermark(l, resource, watermark_us, err);
+    for (size_t i = 0; ok && i < plan->n_windows; i++)
+        ok = add_window(l, plan->windows[i], err) && add_steps_of(l, plan->windows[i], plan, err);
+    ok = ok && note_plan(l, plan, err);
     return ledger_close_transaction(l, ok, err);
 }
 

@@ -212,6 +212,27 @@ describe('webhooks that never came', () => {
         assert.ok(api.requests.every(({authorization}) => authorization.startsWith('Basic ')));
     });
 
+    test('the next begins where the last one ended, but for an overlap that can be set', async (t) => {
+        const {database, api, env} = await setUp(t, []);
+        const run = async (settings) => {
+            api.requests.length = 0;
+            const {code, stderr} = await begin({...env, ...settings}, 'reconcile', 'twilio', '--resource', 'calls').ended;
+            assert.equal(code, 0, stderr);
+            const begins = api.requests.filter(({path}) => path === LIST).map(({params}) => Date.parse(params.get('StartTime>')));
+            return Math.min(...begins.filter(Boolean));
+        };
+        const state = () =>
+            database.row(`SELECT extract(epoch FROM watermark) * 1000 AS until, extract(epoch FROM overlap)::int AS overlap,
+                (SELECT max(id) FROM reconcile_runs) = last_run_id AS last FROM reconcile_state WHERE resource = 'calls'`);
+        await run({});
+        const first = await state();
+        const from = await run({HOOKLINE_RECONCILE_OVERLAP: 3600});
+        assert.ok(Math.abs(from - (first.until - 3_601_000)) <= 1000, `${new Date(from)}`);
+        const second = await state();
+        assert.deepEqual([first.overlap, second.overlap, second.last], [86_400, 3600, true]);
+        assert.ok(Number(second.until) > Number(first.until));
+    });
+
     test('stopping does not wait for an API that does not answer', async (t) => {
         const {api, env} = await setUp(t, calls);
         api.misbehave = () => ({delayMs: 3_600_000});

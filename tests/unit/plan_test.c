@@ -11,8 +11,12 @@ static const remote_resource_t CALLS = {.name = "calls", .overlap_us = DAY / 24,
 
 static plan_t plan_of(const remote_resource_t *r, int64_t since_us, int64_t until_us, int64_t watermark_us)
 {
-    plan_wish_t wish = {
-        .now_us = NOW, .since_us = since_us, .until_us = until_us, .watermark_us = watermark_us, .reach_us = 7 * DAY};
+    plan_wish_t wish = {.now_us = NOW,
+                        .since_us = since_us,
+                        .until_us = until_us,
+                        .watermark_us = watermark_us,
+                        .reach_us = 7 * DAY,
+                        .overlap_us = TIME_NONE};
     plan_t plan;
 
     plan_make(r, &wish, &plan);
@@ -50,6 +54,22 @@ static void test_a_later_pass_overlaps_the_last_one(void **state)
     check_spans(&p, NOW - 300 * US_PER_S - CALLS.overlap_us, NOW);
     assert_int_equal(p.count, 1);
     assert_int_equal(p.watermark_us, NOW);
+}
+
+static void test_how_far_it_overlaps_can_be_set(void **state)
+{
+    plan_wish_t wish = {.now_us = NOW,
+                        .since_us = TIME_NONE,
+                        .until_us = TIME_NONE,
+                        .watermark_us = NOW - 300 * US_PER_S,
+                        .reach_us = 7 * DAY,
+                        .overlap_us = DAY / 2};
+    plan_t p;
+
+    (void)state;
+    plan_make(&CALLS, &wish, &p);
+    check_spans(&p, NOW - 300 * US_PER_S - DAY / 2, NOW);
+    assert_int_equal(plan_overlap_us(&CALLS, TIME_NONE), CALLS.overlap_us);
 }
 
 static void test_what_is_not_kept_any_more_is_refused(void **state)
@@ -120,6 +140,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_first_pass_reaches_back_as_far_as_is_set),
         cmocka_unit_test(test_a_later_pass_overlaps_the_last_one),
+        cmocka_unit_test(test_how_far_it_overlaps_can_be_set),
         cmocka_unit_test(test_what_is_not_kept_any_more_is_refused),
         cmocka_unit_test(test_however_long_there_are_not_too_many),
         cmocka_unit_test(test_a_pass_into_the_past_does_not_move_the_watermark),

@@ -102,17 +102,14 @@ bool ledger_left(ledger_t *l, const ledger_wish_t *wish, ledger_work_t *out, err
     return true;
 }
 
-bool ledger_plan(ledger_t *l, const char *resource, window_t **windows, size_t n, step_t **steps, size_t n_steps,
-                 int64_t watermark_us, err_t *err)
+bool ledger_plan(ledger_t *l, const ledger_plan_t *plan, err_t *err)
 {
     (void)l;
-    (void)resource;
-    (void)windows;
     (void)err;
-    w.planned += n;
-    w.planned_watermark_us = watermark_us;
-    for (size_t i = 0; i < n_steps; i++)
-        steps[i]->id = (int64_t)i + 1;
+    w.planned += plan->n_windows;
+    w.planned_watermark_us = plan->watermark_us;
+    for (size_t i = 0; i < plan->n_steps; i++)
+        plan->steps[i]->id = (int64_t)i + 1;
     return true;
 }
 
@@ -357,6 +354,7 @@ static run_status_t run_with(void (*script)(str_t url, int count, answer_t *a), 
         .since_us = TIME_NONE,
         .until_us = TIME_NONE,
         .reach_us = DAY,
+        .overlap_us = TIME_NONE,
         .stale_us = 3 * 3600 * US_PER_S,
         .stop = &w.stop,
     };

@@ -142,11 +142,11 @@ static int version_command(int argc, char **argv)
 
 static void add_provider_settings(void)
 {
-    config_section_t *sections = mem_alloc((PROVIDER_COUNT + 1) * sizeof(*sections));
+    settings_section_t *sections = mem_alloc((PROVIDER_COUNT + 1) * sizeof(*sections));
 
     for (size_t i = 0; i < PROVIDER_COUNT; i++)
-        sections[i] = (config_section_t){PROVIDERS[i]->title, PROVIDERS[i]->settings, PROVIDERS[i]->n_settings};
-    config_add_sections(sections, PROVIDER_COUNT);
+        sections[i] = (settings_section_t){PROVIDERS[i]->title, PROVIDERS[i]->settings, PROVIDERS[i]->n_settings};
+    settings_add(sections, PROVIDER_COUNT);
 }
 
 int main(int argc, char **argv)

@@ -3,7 +3,7 @@
 #define HOOKLINE_SEND_H
 
 /* argv[0] is "send". Exit code 0: all were answered 2xx (with --tamper: all were refused with 401); 1: not so;
- * 2: used wrongly. config_add_sections and json_init have been called. */
+ * 2: used wrongly. settings_add and json_init have been called. */
 int send_command(int argc, char **argv);
 
 #endif

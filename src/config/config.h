@@ -1,23 +1,15 @@
 /* config.h – one table of settings, read from the environment; everything else that needs one asks here.
  *
- * The table is the engine's rows (config.c) followed by each provider's. NAME may be given as NAME_FILE, a file whose
- * content is the value (without the final newline). A snapshot is immutable: SIGHUP makes a new one. Any thread. */
+ * The table is settings.h's. NAME may be given as NAME_FILE, a file whose content is the value (without the final
+ * newline). A snapshot is immutable: SIGHUP makes a new one. Any thread. */
 #ifndef HOOKLINE_CONFIG_CONFIG_H
 #define HOOKLINE_CONFIG_CONFIG_H
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "base/setting.h"
+#include "config/settings.h"
 
 typedef struct config config_t;
-
-/* The rows that belong to somebody else (the providers), in one list. Set once, before any other call. */
-typedef struct config_section {
-    const char *title; /* "Twilio" */
-    const setting_t *rows;
-    size_t count;
-} config_section_t;
-void config_add_sections(const config_section_t *sections, size_t count); /* borrowed */
 
 /* Reads and checks every setting. NULL with ERR_CONFIG: the first fault, with its name and what was expected. */
 config_t *config_read(err_t *err);
@@ -31,8 +23,6 @@ bool config_bool(const config_t *c, const char *name);
 bool config_is_set(const config_t *c, const char *name); /* in the environment, not by default */
 setting_source_t config_source(const config_t *c);       /* for a provider */
 
-/* Walks all rows, section by section; for help, README and check. */
-void config_each(void (*row)(void *ctx, const char *section, const setting_t *s), void *ctx);
 void config_print(buf_t *out, bool markdown); /* `hookline help configuration` and README's table */
 
 /* The environment's HOOKLINE_… names that no row knows: a slip of the pen, mostly. name: good during the call. */

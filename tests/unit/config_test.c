@@ -10,7 +10,7 @@ static const setting_t EXTRA[] = {
     {.name = "HOOKLINE_SECRET_NUMBER", .type = SETTING_INT, .secret = true, .help = "A secret number"},
     {.name = "HOOKLINE_FREE_SECONDS", .type = SETTING_SECONDS, .help = "Any time"},
 };
-static const config_section_t SECTIONS[] = {{"Extra", EXTRA, COUNT(EXTRA)}};
+static const settings_section_t SECTIONS[] = {{"Extra", EXTRA, COUNT(EXTRA)}};
 static char path[64];
 
 static int set_up(void **state)
@@ -290,7 +290,7 @@ static void test_config_prints_every_row(void **state)
     str_t rest, line;
 
     (void)state;
-    config_each(count_row, &rows);
+    settings_each(count_row, &rows);
     config_print(&out, true);
     for (rest = buf_str(&out); str_split(&rest, '\n', &line);)
         lines += str_starts(line, STR("| `"));
@@ -322,6 +322,6 @@ int main(void)
         cmocka_unit_test_setup(test_config_prints_every_row, set_up),
     };
 
-    config_add_sections(SECTIONS, COUNT(SECTIONS));
+    settings_add(SECTIONS, COUNT(SECTIONS));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

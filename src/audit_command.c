@@ -2,7 +2,6 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/phone.h"
 #include "command.h"
 #include "provider.h"
 #include "reconcile/audit.h"
@@ -53,8 +52,9 @@ static bool complain_of_provider(str_t name, bool has_none, err_t *err)
     return false;
 }
 
-static bool take_providers(request_t *q, const char *text, err_t *err)
+static bool take_providers(void *request, const char *text, err_t *err)
 {
+    request_t *q = request;
     str_t rest = str_from(text), name;
 
     while (str_split(&rest, ',', &name)) {
@@ -68,68 +68,23 @@ static bool take_providers(request_t *q, const char *text, err_t *err)
     return true;
 }
 
-static bool take_since(request_t *q, const char *text, err_t *err)
+static bool take_since(void *request, const char *text, err_t *err)
 {
+    request_t *q = request;
+
     return command_read_time("--since", text, &q->since_us, err) &&
            (q->since_us <= clock_wall_us() || err_set(err, ERR_CONFIG, "--since: %s has not come yet", text));
 }
 
-static bool take_all(request_t *q, const char *text, err_t *err)
-{
-    (void)text;
-    (void)err;
-    return q->all = true;
-}
-
-static bool take_json(request_t *q, const char *text, err_t *err)
-{
-    (void)text;
-    (void)err;
-    return q->json = true;
-}
-
-static const struct option {
-    const char *name;
-    bool has_value;
-    bool (*take)(request_t *q, const char *text, err_t *err);
-} OPTIONS[] = {
-    {"--provider", true, take_providers},
-    {"--since", true, take_since},
-    {"--all", false, take_all},
-    {"--json", false, take_json},
+static const command_option_t OPTIONS[] = {
+    {"--provider", OPTION_TAKE, 0, take_providers},
+    {"--since", OPTION_TAKE, 0, take_since},
+    {"--all", OPTION_FLAG, offsetof(request_t, all), NULL},
+    {"--json", OPTION_FLAG, offsetof(request_t, json), NULL},
 };
-
-static const struct option *find_option(const char *name)
-{
-    for (size_t i = 0; i < COUNT(OPTIONS); i++)
-        if (strcmp(OPTIONS[i].name, name) == 0)
-            return &OPTIONS[i];
-    return NULL;
-}
-
-static bool read_arguments(request_t *q, int argc, char **argv, err_t *err)
-{
-    for (int i = 1; i < argc; i++) {
-        const struct option *o = find_option(argv[i]);
-
-        if (!o)
-            return err_set(err, ERR_CONFIG, "what is \"%s\"? `hookline help audit` lists what there is", argv[i]);
-        if (o->has_value && i + 1 == argc)
-            return err_set(err, ERR_CONFIG, "%s: its value is missing; see `hookline help audit`", o->name);
-        if (!o->take(q, o->has_value ? argv[++i] : NULL, err))
-            return false;
-    }
-    return true;
-}
+static const command_usage_t USAGE = {.options = OPTIONS, .n_options = COUNT(OPTIONS)};
 
 /* ---- for people ---- */
-
-/* Ids and values may hold a stranger's bytes: none of them moves the cursor. */
-static void print_safely(str_t s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        (void)putchar((unsigned char)s.base[i] < ' ' || s.base[i] == 0x7f ? '?' : s.base[i]);
-}
 
 static void print_value(str_t s)
 {
@@ -142,7 +97,7 @@ static void print_value(str_t s)
     if (s.len > MOST_OF_TEXT)
         for (end = MOST_OF_TEXT; end && ((unsigned char)s.base[end] & 0xc0) == 0x80;)
             end--; /* not within a character */
-    print_safely(str_slice(s, 0, end));
+    command_print_safely(str_slice(s, 0, end));
     if (end < s.len)
         printf("…");
 }
@@ -158,7 +113,7 @@ static void print_fields(const audit_entry_t *e, bool all)
         }
         shown++;
         printf("      ");
-        print_safely(f->name);
+        command_print_safely(f->name);
         printf(": here ");
         print_value(f->here);
         printf(", there ");
@@ -174,10 +129,10 @@ static void print_entry(const audit_entry_t *e, bool all)
     char text[32];
 
     printf("    ");
-    print_safely(e->id);
+    command_print_safely(e->id);
     if (e->about.base) {
         printf("  ");
-        print_safely(e->about);
+        command_print_safely(e->about);
     }
     if (e->at_us != TIME_NONE) {
         (void)time_to_iso8601(e->at_us, text);
@@ -227,7 +182,7 @@ static void print_errors(const report_t *r)
 {
     for (size_t i = 0; i < r->n_errors; i++) {
         printf("    - ");
-        print_safely(str_from(r->errors[i]));
+        command_print_safely(str_from(r->errors[i]));
         printf("\n");
     }
 }
@@ -241,7 +196,7 @@ static void print_counts(const audit_provider_t *p)
     }
     if (p->asked == AUDIT_FAILED) {
         printf("could not be compared as a whole: ");
-        print_safely(str_from(p->why));
+        command_print_safely(str_from(p->why));
         printf("\n");
     } else {
         printf("%" PRIu64 " calls compared, %" PRIu64 " requests\n", p->compared, p->report.requests);
@@ -395,13 +350,13 @@ static int read_and_run(int argc, char **argv, request_t *q)
     err_t err = {.code = ERR_NONE};
     int code = EXIT_UNKNOWN;
 
-    if (!read_arguments(q, argc, argv, &err)) {
+    if (!command_read_arguments(&USAGE, argc, argv, q, &err)) {
         (void)command_complain(&err);
         return EXIT_USAGE;
     }
     log_start(LOG_ERROR, LOG_AUTO);
-    config = config_read(&err);
-    if (config && phone_set_region(config_text(config, "HOOKLINE_DEFAULT_REGION"), &err))
+    config = command_read_config(&err);
+    if (config)
         code = run(q, config);
     else
         (void)command_complain(&err);

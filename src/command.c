@@ -1,6 +1,7 @@
 #include "command.h"
 
 #include "base/clock.h"
+#include "base/phone.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,73 @@ int command_complain(const err_t *err)
     if (err->hint[0])
         (void)fprintf(stderr, "hint: %s\n", err->hint);
     return 1;
+}
+
+/* ---- arguments ---- */
+
+static const command_option_t *find_option(const command_usage_t *usage, const char *name)
+{
+    for (size_t i = 0; i < usage->n_options; i++)
+        if (strcmp(usage->options[i].name, name) == 0)
+            return &usage->options[i];
+    return NULL;
+}
+
+/* text: NULL of a flag. */
+static bool take_option(const command_option_t *o, const char *text, void *request, err_t *err)
+{
+    void *at = (char *)request + o->at;
+
+    switch (o->kind) {
+    case OPTION_FLAG:
+        return *(bool *)at = true;
+    case OPTION_TEXT:
+        *(const char **)at = text;
+        return true;
+    case OPTION_TIME:
+        return command_read_time(o->name, text, at, err);
+    case OPTION_TAKE:
+        break;
+    }
+    return o->take(request, text, err);
+}
+
+bool command_read_arguments(const command_usage_t *usage, int argc, char **argv, void *request, err_t *err)
+{
+    size_t words = 0;
+
+    for (int i = 1; i < argc; i++) {
+        const command_option_t *o = find_option(usage, argv[i]);
+        bool is_word = !o && argv[i][0] != '-' && words++ < usage->most_words;
+        bool has_value = o && o->kind != OPTION_FLAG;
+
+        if (!o && !is_word)
+            return err_set(err, ERR_CONFIG, "what is \"%s\"? `hookline help %s` lists what there is", argv[i], argv[0]);
+        if (has_value && i + 1 == argc)
+            return err_set(err, ERR_CONFIG, "%s: its value is missing; see `hookline help %s`", o->name, argv[0]);
+        if (is_word ? !usage->take_word(request, argv[i], err)
+                    : !take_option(o, has_value ? argv[++i] : NULL, request, err))
+            return err_hint(err, "`hookline help %s` says what may be written", argv[0]);
+    }
+    return true;
+}
+
+/* ---- what else they share ---- */
+
+config_t *command_read_config(err_t *err)
+{
+    config_t *config = config_read(err);
+
+    if (config && phone_set_region(config_text(config, "HOOKLINE_DEFAULT_REGION"), err))
+        return config;
+    config_free(config);
+    return NULL;
+}
+
+void command_print_safely(str_t s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        (void)putchar((unsigned char)s.base[i] < ' ' || s.base[i] == 0x7f ? '?' : s.base[i]);
 }
 
 store_t *command_open_store(const config_t *config, bool keeps_house, dialplan_t *dialplan)

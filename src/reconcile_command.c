@@ -2,7 +2,6 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/phone.h"
 #include "command.h"
 #include "provider.h"
 #include "reconcile/job.h"
@@ -30,58 +29,13 @@ typedef struct request {
     bool dry, json;
 } request_t;
 
-static bool take_since(request_t *q, const char *text, err_t *err)
+static bool take_provider(void *request, const char *text, err_t *err)
 {
-    return command_read_time("--since", text, &q->since_us, err);
-}
-
-static bool take_until(request_t *q, const char *text, err_t *err)
-{
-    return command_read_time("--until", text, &q->until_us, err);
-}
-
-static bool take_resource(request_t *q, const char *text, err_t *err)
-{
-    (void)err;
-    q->resource = text;
-    return true;
-}
-
-static bool take_dry(request_t *q, const char *text, err_t *err)
-{
-    (void)text;
-    (void)err;
-    return q->dry = true;
-}
-
-static bool take_json(request_t *q, const char *text, err_t *err)
-{
-    (void)text;
-    (void)err;
-    return q->json = true;
-}
-
-static const struct option {
-    const char *name;
-    bool has_value;
-    bool (*take)(request_t *q, const char *text, err_t *err);
-} OPTIONS[] = {
-    {"--since", true, take_since},  {"--until", true, take_until}, {"--resource", true, take_resource},
-    {"--dry-run", false, take_dry}, {"--json", false, take_json},
-};
-
-static const struct option *find_option(const char *name)
-{
-    for (size_t i = 0; i < COUNT(OPTIONS); i++)
-        if (strcmp(OPTIONS[i].name, name) == 0)
-            return &OPTIONS[i];
-    return NULL;
-}
-
-static bool take_provider(request_t *q, const char *text, err_t *err)
-{
+    request_t *q = request;
     buf_t names = BUF_EMPTY;
 
+    if (strcmp(text, "all") == 0)
+        return true;
     q->provider = provider_find(str_from(text));
     if (q->provider && q->provider->remote)
         return true;
@@ -96,20 +50,14 @@ static bool take_provider(request_t *q, const char *text, err_t *err)
     return false;
 }
 
-static bool take_argument(request_t *q, int *i, int argc, char **argv, err_t *err)
-{
-    const struct option *o = find_option(argv[*i]);
-
-    if (!o && *i == 1 && strcmp(argv[1], "all") == 0)
-        return true;
-    if (!o && *i == 1 && argv[1][0] != '-')
-        return take_provider(q, argv[1], err);
-    if (!o)
-        return err_set(err, ERR_CONFIG, "what is \"%s\"? `hookline help reconcile` lists what there is", argv[*i]);
-    if (o->has_value && *i + 1 == argc)
-        return err_set(err, ERR_CONFIG, "%s: its value is missing; see `hookline help reconcile`", o->name);
-    return o->take(q, o->has_value ? argv[++*i] : NULL, err);
-}
+static const command_option_t OPTIONS[] = {
+    {"--since", OPTION_TIME, offsetof(request_t, since_us), NULL},
+    {"--until", OPTION_TIME, offsetof(request_t, until_us), NULL},
+    {"--resource", OPTION_TEXT, offsetof(request_t, resource), NULL},
+    {"--dry-run", OPTION_FLAG, offsetof(request_t, dry), NULL},
+    {"--json", OPTION_FLAG, offsetof(request_t, json), NULL},
+};
+static const command_usage_t USAGE = {OPTIONS, COUNT(OPTIONS), 1, take_provider};
 
 static bool has_resource(const provider_t *p, const char *name)
 {
@@ -144,9 +92,8 @@ static bool check_resource(const request_t *q, err_t *err)
 
 static bool read_arguments(request_t *q, int argc, char **argv, err_t *err)
 {
-    for (int i = 1; i < argc; i++)
-        if (!take_argument(q, &i, argc, argv, err))
-            return false;
+    if (!command_read_arguments(&USAGE, argc, argv, q, err))
+        return false;
     if (q->since_us != TIME_NONE && q->until_us != TIME_NONE && q->since_us >= q->until_us)
         return err_set(err, ERR_CONFIG, "--until is not after --since");
     return check_resource(q, err);
@@ -215,23 +162,16 @@ static void wipe(const picture_t *picture)
 
 /* ---- what came of it ---- */
 
-/* Ids and errors may hold a stranger's bytes: none of them moves the cursor. */
-static void print_safely(const char *s)
-{
-    for (; *s; s++)
-        (void)putchar((unsigned char)*s < ' ' || *s == 0x7f ? '?' : *s);
-}
-
 static void print_skips(const report_t *r)
 {
     for (size_t i = 0; i < r->n_skips; i++) {
         const report_skips_t *s = &r->skips[i];
 
         printf("  skipped   %8" PRIu64 "  ", s->count);
-        print_safely(s->reason);
+        command_print_safely(str_from(s->reason));
         for (size_t j = 0; j < s->n_ids && j < SHOWN_IDS; j++) {
             printf(j ? ", " : ": ");
-            print_safely(s->ids[j]);
+            command_print_safely(str_from(s->ids[j]));
         }
         printf(s->count > SHOWN_IDS && s->n_ids ? " …\n" : "\n");
     }
@@ -242,7 +182,7 @@ static void print_errors(const report_t *r)
     printf("  errors    %8" PRIu64 "\n", r->all_errors);
     for (size_t i = 0; i < r->n_errors; i++) {
         printf("    - ");
-        print_safely(r->errors[i]);
+        command_print_safely(str_from(r->errors[i]));
         printf("\n");
     }
 }
@@ -398,11 +338,8 @@ int reconcile_command(int argc, char **argv)
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     log_start(LOG_ERROR, LOG_AUTO);
-    config = config_read(&err);
-    if (config && phone_set_region(config_text(config, "HOOKLINE_DEFAULT_REGION"), &err))
-        code = run_all(&q, config);
-    else
-        code = command_complain(&err);
+    config = command_read_config(&err);
+    code = config ? run_all(&q, config) : command_complain(&err);
     log_stop();
     config_free(config);
     return code;

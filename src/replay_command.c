@@ -1,7 +1,6 @@
 /* replay_command.c – `hookline replay`: which deliveries, and what became of each, for people. */
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/phone.h"
 #include "command.h"
 #include "ingest/replay.h"
 #include "provider.h"
@@ -21,8 +20,9 @@ typedef struct request {
     bool dry;
 } request_t;
 
-static bool take_provider(request_t *q, const char *text, err_t *err)
+static bool take_provider(void *request, const char *text, err_t *err)
 {
+    request_t *q = request;
     const provider_t *p = provider_find(str_from(text));
     buf_t names = BUF_EMPTY;
 
@@ -37,61 +37,28 @@ static bool take_provider(request_t *q, const char *text, err_t *err)
     return false;
 }
 
-static bool take_since(request_t *q, const char *text, err_t *err)
+static bool take_id(void *request, const char *text, err_t *err)
 {
-    return command_read_time("--since", text, &q->filter.since_us, err);
-}
+    request_t *q = request;
 
-static bool take_id(request_t *q, const char *text, err_t *err)
-{
     if (str_to_int(str_from(text), &q->filter.id) && q->filter.id > 0)
         return true;
     return err_set(err, ERR_CONFIG, "--id: \"%s\" is no id; write one of call_events.id, a whole number above 0", text);
 }
 
-static bool take_all(request_t *q, const char *text, err_t *err)
-{
-    (void)text;
-    (void)err;
-    return q->filter.all = true;
-}
-
-static bool take_dry(request_t *q, const char *text, err_t *err)
-{
-    (void)text;
-    (void)err;
-    return q->dry = true;
-}
-
-static const struct option {
-    const char *name;
-    bool has_value;
-    bool (*take)(request_t *q, const char *text, err_t *err);
-} OPTIONS[] = {
-    {"--provider", true, take_provider}, {"--since", true, take_since},  {"--id", true, take_id},
-    {"--all", false, take_all},          {"--dry-run", false, take_dry},
+static const command_option_t OPTIONS[] = {
+    {"--provider", OPTION_TAKE, 0, take_provider},
+    {"--since", OPTION_TIME, offsetof(request_t, filter.since_us), NULL},
+    {"--id", OPTION_TAKE, 0, take_id},
+    {"--all", OPTION_FLAG, offsetof(request_t, filter.all), NULL},
+    {"--dry-run", OPTION_FLAG, offsetof(request_t, dry), NULL},
 };
-
-static const struct option *find_option(const char *name)
-{
-    for (size_t i = 0; i < COUNT(OPTIONS); i++)
-        if (strcmp(OPTIONS[i].name, name) == 0)
-            return &OPTIONS[i];
-    return NULL;
-}
+static const command_usage_t USAGE = {.options = OPTIONS, .n_options = COUNT(OPTIONS)};
 
 static bool read_arguments(request_t *q, int argc, char **argv, err_t *err)
 {
-    for (int i = 1; i < argc; i++) {
-        const struct option *o = find_option(argv[i]);
-
-        if (!o)
-            return err_set(err, ERR_CONFIG, "what is \"%s\"? `hookline help replay` lists what there is", argv[i]);
-        if (o->has_value && i + 1 == argc)
-            return err_set(err, ERR_CONFIG, "%s: its value is missing; see `hookline help replay`", o->name);
-        if (!o->take(q, o->has_value ? argv[++i] : NULL, err))
-            return false;
-    }
+    if (!command_read_arguments(&USAGE, argc, argv, q, err))
+        return false;
     if (q->filter.id && (q->filter.all || q->provider.base || q->filter.since_us != TIME_NONE))
         return err_set(err, ERR_CONFIG, "--id names one delivery: leave out --provider, --since and --all");
     return true;
@@ -118,13 +85,6 @@ typedef struct tally {
     uint64_t all, not_done;
 } tally_t;
 
-/* Keys and errors may hold a stranger's bytes: none of them moves the cursor. */
-static void print_safely(str_t s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        (void)putchar((unsigned char)s.base[i] < ' ' || s.base[i] == 0x7f ? '?' : s.base[i]);
-}
-
 static void print_outcome(const tally_t *t, const replay_fate_t *f)
 {
     if (!f->done) {
@@ -137,7 +97,7 @@ static void print_outcome(const tally_t *t, const replay_fate_t *f)
         printf("%s", t->dry ? WORDS[f->became].dry_line : WORDS[f->became].line);
     if (f->error.base) {
         printf(": ");
-        print_safely(f->error);
+        command_print_safely(f->error);
     } else if (f->unstored) {
         printf(" (nothing of it is a fact)");
     }
@@ -153,9 +113,9 @@ static void report(void *ctx, const replay_fate_t *f)
     else
         t->not_done++;
     printf("%" PRId64 "\t", f->row->id);
-    print_safely(f->row->provider);
+    command_print_safely(f->row->provider);
     printf("\t");
-    print_safely(f->event_key);
+    command_print_safely(f->event_key);
     printf("\t");
     print_outcome(t, f);
     printf("\n");
@@ -224,11 +184,8 @@ int replay_command(int argc, char **argv)
     } else {
         choose_providers(&q, names);
         log_start(LOG_WARN, LOG_AUTO);
-        config = config_read(&err);
-        if (config && phone_set_region(config_text(config, "HOOKLINE_DEFAULT_REGION"), &err))
-            code = replay(&q, config);
-        else
-            code = command_complain(&err);
+        config = command_read_config(&err);
+        code = config ? replay(&q, config) : command_complain(&err);
         log_stop();
     }
     config_free(config);

@@ -19,10 +19,6 @@
 #define DEMO_US        (INT64_C(2500) * US_PER_MS) /* what a whole call is pressed into */
 #define LINES_PRINTED  20                          /* of a long run, only what went wrong is printed beyond these */
 #define MAX_FILE_BYTES ((size_t)64 * 1024 * 1024)
-#define USAGE                                                                                                          \
-    "usage: hookline send PROVIDER EVENT|FILE [--to URL] [--count N] [--tamper]\n"                                     \
-    "       hookline send demo [--to URL]\n"                                                                           \
-    "       hookline send list\n"
 
 typedef struct options {
     const char *what, *event; /* the words that are no options */
@@ -44,46 +40,48 @@ typedef struct sender {
     int unwanted; /* the last status that was not wanted */
 } sender_t;
 
-static int wrong_use(void)
-{
-    (void)fputs(USAGE, stderr);
-    return 2;
-}
-
 /* ---- options ---- */
 
-static bool read_option(options_t *o, int argc, char **argv, int *i)
+static bool take_word(void *options, const char *text, err_t *err)
 {
-    const char *name = argv[*i];
-    const char *value = *i + 1 < argc ? argv[*i + 1] : NULL;
+    options_t *o = options;
 
-    if (strcmp(name, "--tamper") == 0)
-        return o->tamper = true;
-    if (!value)
-        return false;
-    ++*i;
-    if (strcmp(name, "--to") == 0)
-        o->to = value;
-    else if (strcmp(name, "--count") != 0 || !str_to_int(str_from(value), &o->count) || o->count < 1)
-        return false;
+    (void)err;
+    *(o->what ? &o->event : &o->what) = text;
     return true;
 }
 
-static bool read_options(options_t *o, int argc, char **argv)
+static bool take_count(void *options, const char *text, err_t *err)
 {
-    for (int i = 1; i < argc; i++) {
-        if (strncmp(argv[i], "--", 2) == 0) {
-            if (!read_option(o, argc, argv, &i))
-                return false;
-        } else if (!o->what) {
-            o->what = argv[i];
-        } else if (!o->event) {
-            o->event = argv[i];
-        } else {
-            return false;
-        }
-    }
-    return o->what != NULL;
+    options_t *o = options;
+
+    return (str_to_int(str_from(text), &o->count) && o->count > 0) ||
+           err_set(err, ERR_CONFIG, "--count: \"%s\" is no whole number above 0", text);
+}
+
+static const command_option_t OPTIONS[] = {
+    {"--to", OPTION_TEXT, offsetof(options_t, to), NULL},
+    {"--count", OPTION_TAKE, 0, take_count},
+    {"--tamper", OPTION_FLAG, offsetof(options_t, tamper), NULL},
+};
+static const command_usage_t USAGE = {OPTIONS, COUNT(OPTIONS), 2, take_word};
+
+/* `list` and `demo` stand alone; of a provider, something is sent. */
+static bool check_words(const options_t *o, err_t *err)
+{
+    bool alone = o->what && (strcmp(o->what, "list") == 0 || strcmp(o->what, "demo") == 0);
+
+    if (!o->what)
+        err_set(err, ERR_CONFIG, "send what? A PROVIDER and its EVENT or a FILE, demo, or list");
+    else if (alone && o->event)
+        err_set(err, ERR_CONFIG, "what is \"%s\" behind %s?", o->event, o->what);
+    else if (!alone && !provider_find(str_from(o->what)))
+        err_set(err, ERR_CONFIG, "there is no provider \"%s\"; `hookline send list` says which there are", o->what);
+    else if (!alone && !o->event)
+        err_set(err, ERR_CONFIG, "send what of %s? An EVENT, or a FILE", o->what);
+    else
+        return true;
+    return err_hint(err, "see `hookline help send`");
 }
 
 /* ---- where to ---- */
@@ -563,19 +561,11 @@ static int run(const options_t *o, const provider_t *p)
 int send_command(int argc, char **argv)
 {
     options_t o = {.count = 1};
-    const provider_t *p;
+    err_t err = {.code = ERR_NONE};
 
-    if (!read_options(&o, argc, argv))
-        return wrong_use();
-    if (strcmp(o.what, "list") == 0)
-        return o.event ? wrong_use() : list();
-    if (strcmp(o.what, "demo") == 0)
-        return o.event ? wrong_use() : run(&o, NULL);
-    p = provider_find(str_from(o.what));
-    if (!p) {
-        (void)fprintf(stderr, "hookline: there is no provider \"%s\"; `hookline send list` says which there are\n",
-                      o.what);
+    if (!command_read_arguments(&USAGE, argc, argv, &o, &err) || !check_words(&o, &err)) {
+        (void)command_complain(&err);
         return 2;
     }
-    return o.event ? run(&o, p) : wrong_use();
+    return strcmp(o.what, "list") == 0 ? list() : run(&o, provider_find(str_from(o.what)));
 }

@@ -1,7 +1,8 @@
 #include "reconcile/audit.h"
 
 #include "base/clock.h"
-#include "reconcile/audit_inside.h"
+#include "reconcile/audit_database.h"
+#include "reconcile/audit_diff.h"
 #include "reconcile/find.h"
 #include "reconcile/keys.h"
 #include "reconcile/plan.h"
@@ -11,47 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_BYTES ((size_t)16 * 1024 * 1024) /* of what was found and not compared yet */
-
-const char *const AUDIT_LIST_NAMES[AUDIT_LIST_COUNT] = {
-    [AUDIT_ONLY_THERE] = "only_there",
-    [AUDIT_ONLY_HERE] = "only_here",
-    [AUDIT_DIFFERING] = "differing",
-    [AUDIT_NOT_LISTABLE] = "not_listable",
-};
-
-/* ---- lists ---- */
-
-audit_entry_t *audit_list_add(audit_list_t *list, arena_t *a, str_t id)
-{
-    audit_entry_t *e;
-
-    list->count++;
-    if (list->kept == AUDIT_MAX_ENTRIES)
-        return NULL;
-    e = arena_zalloc(a, sizeof(*e));
-    e->id = arena_dup(a, id);
-    e->at_us = TIME_NONE;
-    e->fields_tail = &e->fields;
-    if (!list->tail)
-        list->tail = &list->first;
-    *list->tail = e;
-    list->tail = &e->next;
-    list->kept++;
-    return e;
-}
-
-static bool has_field(const audit_entry_t *e, str_t name)
-{
-    for (const audit_field_t *f = e->fields; f; f = f->next)
-        if (str_eq(f->name, name))
-            return true;
-    return false;
-}
-
 /* ---- one provider's audit ---- */
-
-#define BUCKETS 1024
 
 typedef struct audit {
     const audit_options_t *o;
@@ -62,250 +23,19 @@ typedef struct audit {
     const void *access;
     transport_t *transport;
     walk_t walk;
-    delivery_t **found; /* not compared yet */
-    size_t n_found, found_bytes;
-    seen_t calls;  /* that the API told of */
-    seen_t listed; /* bit AUDIT_… of the lists that a call is in */
-    audit_entry_t *buckets[AUDIT_LIST_COUNT][BUCKETS];
+    audit_diff_t diff;
     struct candidate *asked; /* calls that are here and were not listed: those asked for */
     size_t n_asked;
     err_t *err; /* of the database */
     bool lost;  /* it is gone */
 } audit_t;
 
-static void hash_call(str_t provider, str_t id, uint8_t out[16])
-{
-    str_t parts[] = {provider, id};
-
-    seen_hash(parts, COUNT(parts), out);
-}
-
-static bool is_seen(audit_t *d, str_t id)
-{
-    uint8_t hash[16];
-    const uint8_t *byte;
-
-    hash_call(str_from(d->provider->name), id, hash);
-    byte = seen_byte(&d->calls, hash);
-    return *byte != 0;
-}
-
-static void note_seen(audit_t *d, const row_t *call)
-{
-    uint8_t hash[16], *byte;
-
-    hash_call(str_from(call->provider), call->fact->call_id, hash);
-    byte = seen_byte(&d->calls, hash);
-    d->out->compared += !*byte;
-    *byte = 1;
-}
-
-/* ---- comparing ---- */
-
-static audit_entry_t **bucket_of(audit_t *d, audit_list_id_t id, const uint8_t hash[16])
-{
-    uint16_t number;
-
-    memcpy(&number, hash, sizeof(number));
-    return &d->buckets[id][number % BUCKETS];
-}
-
-static audit_entry_t *add_entry(audit_t *d, audit_list_id_t id, const row_t *row, audit_entry_t **bucket)
-{
-    audit_entry_t *e = audit_list_add(&d->out->lists[id], d->result->arena, row->fact->call_id);
-
-    if (e) {
-        e->same_bucket = *bucket;
-        *bucket = e;
-    }
-    return e;
-}
-
-/* The call's entry in that list: found, or made. NULL: it is counted only. */
-static audit_entry_t *entry_of(audit_t *d, audit_list_id_t id, const row_t *row)
-{
-    uint8_t hash[16], *byte;
-    audit_entry_t *e;
-
-    hash_call(str_from(row->provider), row->fact->call_id, hash);
-    byte = seen_byte(&d->listed, hash);
-    if (!(*byte & 1 << id)) {
-        *byte |= (uint8_t)(1 << id);
-        return add_entry(d, id, row, bucket_of(d, id, hash));
-    }
-    for (e = *bucket_of(d, id, hash); e && !str_eq(e->id, row->fact->call_id);)
-        e = e->same_bucket;
-    return e;
-}
-
-/* Not within a character. */
-static str_t shorten(str_t s, arena_t *a)
-{
-    size_t end = AUDIT_MAX_VALUE;
-
-    if (s.len <= AUDIT_MAX_VALUE)
-        return s.base ? arena_dup(a, s) : s;
-    while (end && ((unsigned char)s.base[end] & 0xc0) == 0x80)
-        end--;
-    return arena_printf(a, STR_FMT "…", STR_ARG(str_slice(s, 0, end)));
-}
-
-/* Copies what it keeps. */
-static void add_field(audit_t *d, const row_t *row, str_t name, str_t here, str_t there)
-{
-    arena_t *a = d->result->arena;
-    audit_entry_t *e = entry_of(d, AUDIT_DIFFERING, row);
-    audit_field_t *f;
-
-    if (!e || has_field(e, name))
-        return;
-    f = arena_zalloc(a, sizeof(*f));
-    *f = (audit_field_t){.name = arena_dup(a, name), .here = shorten(here, a), .there = shorten(there, a)};
-    *e->fields_tail = f;
-    e->fields_tail = &f->next;
-}
-
-static void note_kept(audit_t *d, const column_t *c, bool by_hand)
-{
-    audit_kept_t **at = &d->out->kept;
-
-    while (*at && (*at)->name != c->name)
-        at = &(*at)->next;
-    if (!*at) {
-        *at = arena_zalloc(d->result->arena, sizeof(**at));
-        (*at)->name = c->name;
-    }
-    (*at)->count++;
-    (*at)->by_hand += by_hand;
-}
-
-static const char *word_of_phase(int64_t phase)
-{
-    return phase <= PHASE_PENDING ? "pending" : phase == PHASE_ACTIVE ? "active" : "ended";
-}
-
-static str_t print(const row_t *row, size_t i, const cell_t *cell, arena_t *a)
-{
-    if (row->fact->kind == FACT_CALL && i == CALL_PHASE)
-        return str_from(word_of_phase(cell->number));
-    return audit_print_value(FACT_TABLES[row->fact->kind].columns[i].type, cell, a);
-}
-
-/* "messages[report:3]", "participants[PA_…]". */
-static str_t name_child(const row_t *row, arena_t *a)
-{
-    return arena_printf(a, "%s[" STR_FMT "]", row->fact->kind == FACT_MESSAGE ? "messages" : "participants",
-                        STR_ARG(row->fact->key));
-}
-
-static str_t name_field(const row_t *row, size_t i, arena_t *a)
-{
-    const char *column = FACT_TABLES[row->fact->kind].columns[i].name;
-
-    if (row->fact->kind == FACT_CALL)
-        return str_from(column);
-    return arena_printf(a, STR_FMT ".%s", STR_ARG(name_child(row, a)), column);
-}
-
-static void compare_column(audit_t *d, const row_t *row, const audit_row_t *here, size_t i, arena_t *scratch)
-{
-    const column_t *c = &FACT_TABLES[row->fact->kind].columns[i];
-    compared_t compared = audit_compare(c, &row->fact->cells[i], &here->columns[i], scratch);
-
-    if (compared == COMPARED_DIFFERS)
-        add_field(d, row, name_field(row, i, scratch),
-                  here->columns[i].absent ? STR_NONE : print(row, i, &here->columns[i].cell, scratch),
-                  print(row, i, &row->fact->cells[i], scratch));
-    else if (compared != COMPARED_SAME)
-        note_kept(d, c, compared == COMPARED_KEPT_BY_HAND);
-}
-
-/* What says most of a message, or of a participant. */
-static str_t sum_up(const row_t *row, arena_t *a)
-{
-    size_t i = row->fact->kind == FACT_MESSAGE ? MESSAGE_CONTENT : PARTICIPANT_IDENTITY;
-
-    return row->fact->cells[i].version ? print(row, i, &row->fact->cells[i], a) : STR("");
-}
-
-static void note_only_there(audit_t *d, const row_t *call)
-{
-    audit_entry_t *e = entry_of(d, AUDIT_ONLY_THERE, call);
-    const cell_t *started = &call->fact->cells[CALL_STARTED_AT];
-
-    if (e && e->at_us == TIME_NONE && started->version)
-        e->at_us = started->number;
-}
-
-/* A row that waits under its session's name is no call that the API could know. */
-static bool is_session(const row_t *row)
-{
-    return str_starts(row->fact->call_id, STR(FACT_SESSION_PREFIX));
-}
-
-static void compare_row(audit_t *d, const row_t *row, const audit_row_t *here, arena_t *scratch)
-{
-    bool is_call = row->fact->kind == FACT_CALL;
-
-    if (is_session(row))
-        return;
-    if (is_call)
-        note_seen(d, row);
-    if (is_call && !here->call_there)
-        note_only_there(d, row);
-    else if (here->call_there && !here->there)
-        add_field(d, row, name_child(row, scratch), STR_NONE, sum_up(row, scratch));
-    for (size_t i = 0; here->there && i < FACT_TABLES[row->fact->kind].count; i++)
-        compare_column(d, row, here, i, scratch);
-}
-
-static bool compare_page(audit_t *d, fact_kind_t kind, const row_t *rows, size_t count)
-{
-    arena_t *a = arena_new(65536);
-    audit_row_t *here;
-    bool ok = audit_read_rows(d->db, kind, rows, count, a, &here, d->err);
-
-    for (size_t i = 0; ok && i < count; i++)
-        compare_row(d, &rows[i], &here[i], a);
-    arena_free(a);
-    return ok;
-}
-
-static bool compare_kind(audit_t *d, fact_kind_t kind, const batch_t *b)
-{
-    for (size_t at = 0; at < b->n_rows[kind]; at += AUDIT_PAGE) {
-        size_t left = b->n_rows[kind] - at;
-
-        if (!compare_page(d, kind, b->rows[kind] + at, left < AUDIT_PAGE ? left : AUDIT_PAGE))
-            return false;
-    }
-    return true;
-}
-
-/* All that was found so far. A part of a call's facts tells the truth about that part: nothing has to wait for the
- * rest of it. */
-static bool compare_found(audit_t *d)
-{
-    static const fact_kind_t KINDS[] = {FACT_CALL, FACT_PARTICIPANT, FACT_MESSAGE};
-    batch_t batch;
-
-    batch_init(&batch, d->found, d->n_found);
-    for (size_t i = 0; !d->lost && i < COUNT(KINDS); i++)
-        d->lost = !compare_kind(d, KINDS[i], &batch);
-    batch_clear(&batch);
-    for (size_t i = 0; i < d->n_found; i++)
-        delivery_free(d->found[i]);
-    d->n_found = d->found_bytes = 0;
-    return !d->lost;
-}
-
 /* ---- what the API tells ---- */
 
-static void keep_found(audit_t *d, delivery_t *delivery)
+static bool compare(audit_t *d)
 {
-    d->found = mem_realloc(d->found, (d->n_found + 1) * sizeof(*d->found));
-    d->found[d->n_found++] = delivery;
-    d->found_bytes += delivery->bytes;
+    d->lost = d->lost || !audit_diff_run(&d->diff, d->err);
+    return !d->lost;
 }
 
 static void take_find(audit_t *d, const remote_find_t *f)
@@ -322,7 +52,7 @@ static void take_find(audit_t *d, const remote_find_t *f)
     }
     d->out->report.fetched++;
     if (fresh)
-        keep_found(d, delivery);
+        audit_diff_add(&d->diff, delivery);
     else
         delivery_free(delivery);
 }
@@ -337,7 +67,7 @@ static bool take_page(void *ctx, const step_t *s, const remote_page_t *page)
         take_find(d, f);
     if (s->reaped.base)
         answer_candidate(d, s->reaped, page != NULL);
-    return d->found_bytes < MOST_BYTES || compare_found(d);
+    return !audit_diff_is_full(&d->diff) || compare(d);
 }
 
 /* ---- what is here and was not told of ---- */
@@ -412,7 +142,7 @@ static void look_at_stored(audit_t *d, const audit_stored_t *call)
 {
     const char *why;
 
-    if (is_seen(d, call->id))
+    if (audit_diff_knows(&d->diff, call->id))
         return;
     if (d->provider->remote->forgets_ended && !call->open) {
         note_stored(d, AUDIT_NOT_LISTABLE, call, "its API knows calls only while they live");
@@ -466,7 +196,7 @@ static bool walk_on(audit_t *d)
 
     if (!whole)
         d->out->asked = AUDIT_FAILED;
-    return (d->lost || compare_found(d)) && !d->lost && !d->walk.over;
+    return compare(d) && !d->walk.over;
 }
 
 static bool read_resource(audit_t *d, const remote_resource_t *resource)
@@ -529,6 +259,7 @@ static bool audit_provider(const audit_options_t *o, audit_database_t *db, audit
                            .ctx = &d};
 
     d.transport = transport_over(o->fetcher, o->settings->timeout_us, most_at_once(out->provider->remote));
+    audit_diff_begin(&d.diff, db, result->arena, out);
     d.asked = mem_zalloc(AUDIT_MAX_ASKED * sizeof(*d.asked));
     walk.transport = d.transport;
     walk_begin(&d.walk, &walk);
@@ -536,12 +267,8 @@ static bool audit_provider(const audit_options_t *o, audit_database_t *db, audit
     explain_failure(out);
     walk_end(&d.walk);
     transport_close(d.transport);
-    for (size_t i = 0; i < d.n_found; i++)
-        delivery_free(d.found[i]);
-    free(d.found);
+    audit_diff_end(&d.diff);
     free(d.asked);
-    seen_clear(&d.calls);
-    seen_clear(&d.listed);
     return !d.lost;
 }
 
@@ -619,38 +346,4 @@ bool audit_run(const audit_options_t *o, audit_result_t *out, err_t *err)
     ok = ok && audit_read_checks(&db, out, err);
     audit_database_close(&db);
     return ok && (!is_stopped(o) || err_set(err, ERR_BUSY, "told to stop before the audit was done"));
-}
-
-void audit_result_clear(audit_result_t *r)
-{
-    for (size_t i = 0; i < r->n_providers; i++)
-        report_clear(&r->providers[i].report);
-    arena_free(r->arena);
-    *r = (audit_result_t){.arena = NULL};
-}
-
-/* ---- the verdict ---- */
-
-bool audit_differs(const audit_result_t *r)
-{
-    uint64_t count = 0;
-
-    for (size_t i = 0; i < r->n_providers; i++)
-        for (int list = AUDIT_ONLY_THERE; list <= AUDIT_DIFFERING; list++)
-            count += r->providers[i].lists[list].count;
-    for (size_t i = 0; i < r->n_checks; i++)
-        count += r->checks[i].list.count - r->checks[i].explained;
-    return count > 0;
-}
-
-bool audit_is_complete(const audit_result_t *r)
-{
-    size_t asked = 0;
-
-    for (size_t i = 0; i < r->n_providers; i++) {
-        if (r->providers[i].asked == AUDIT_FAILED)
-            return false;
-        asked += r->providers[i].asked == AUDIT_ASKED;
-    }
-    return asked > 0;
 }

@@ -1,5 +1,4 @@
-/* audit_database.c – of an audit: what is stored. */
-#include "reconcile/audit_inside.h"
+#include "reconcile/audit_database.h"
 
 #include "base/clock.h"
 

@@ -1,5 +1,5 @@
 /* audit_json.c – an audit's result for machines: one object, with all entries. */
-#include "reconcile/audit.h"
+#include "reconcile/audit_result.h"
 
 #include "base/json.h"
 

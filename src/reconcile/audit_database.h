@@ -1,13 +1,14 @@
-/* audit_inside.h – what the files of an audit share. Nobody else includes this. */
-#ifndef HOOKLINE_RECONCILE_AUDIT_INSIDE_H
-#define HOOKLINE_RECONCILE_AUDIT_INSIDE_H
+/* audit_database.h – of an audit: what is stored. Reads, each in a transaction that can do nothing else.
+ *
+ * Blocks; one thread. False: ERR_STORE_DOWN and its like, and nothing was read. */
+#ifndef HOOKLINE_RECONCILE_AUDIT_DATABASE_H
+#define HOOKLINE_RECONCILE_AUDIT_DATABASE_H
 
-#include "reconcile/audit.h"
 #include "reconcile/audit_compare.h"
+#include "reconcile/audit_result.h"
+#include "reconcile/job.h"
 #include "store/batch.h"
 #include "store/pg.h"
-
-/* ---- audit_database.c: reads, each in a transaction that can do nothing else ---- */
 
 #define AUDIT_PAGE 500 /* rows */
 
@@ -39,9 +40,5 @@ bool audit_read_calls(audit_database_t *db, const char *provider, int64_t since_
 
 /* Fills checks of the result. */
 bool audit_read_checks(audit_database_t *db, audit_result_t *r, err_t *err);
-
-/* ---- audit.c ---- */
-
-audit_entry_t *audit_list_add(audit_list_t *list, arena_t *a, str_t id); /* NULL: it is counted only */
 
 #endif

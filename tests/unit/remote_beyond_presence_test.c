@@ -1,13 +1,12 @@
-#include "rest_harness.h"
+#include "remote_harness.h"
 
 extern const provider_t provider_beyond_presence;
-#define P      (&provider_beyond_presence)
-#define REMOTE (provider_beyond_presence.remote)
+#define P (&provider_beyond_presence)
 
 #define KEY         "sk-0123456789abcdef"
 #define CALL        "bd7656c1-bb26-4e7f-a2a2-9c2d8b54fce6"
 #define BASE        "https://api.bey.dev"
-#define ASK(s, url) assert_asks(REMOTE, access, &(s), (url), "x-api-key", KEY)
+#define ASK(s, url) assert_str(url_of(P, access, &(s), "x-api-key", KEY), (url))
 
 #define LONG_AFTER "Sun, 16 Aug 2026 12:00:00 GMT"
 
@@ -16,21 +15,22 @@ static void *access;
 static int setup(void **state)
 {
     (void)harness_setup(state);
-    access = access_of(REMOTE, SETTINGS({"BEY_API_KEY", KEY}));
+    access = access_of(P, SETTINGS({"BEY_API_KEY", KEY}));
     return 0;
 }
 
 static int teardown(void **state)
 {
-    REMOTE->access_free(access);
+    P->remote->access_free(access);
     return harness_teardown(state);
 }
 
 #define api_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
-static str_t answer(const char *name)
+/* date: of the answer. */
+static remote_page_t read_dated(const remote_step_t *s, str_t body, const char *date)
 {
-    return fixture(arena_printf(test_arena, "beyond_presence/api-answer.%s.json", name).base);
+    return read_page_with(P, access, s, body, date ? "date" : NULL, date);
 }
 
 static remote_step_t step(const char *what, const char *id)
@@ -50,10 +50,10 @@ static void test_without_a_key_there_is_no_access(void **state)
     err_t err;
 
     (void)state;
-    assert_null(access_or_null(REMOTE, SETTINGS({"BEY_API_PREFIX", "x"}), &err));
+    assert_null(access_or_null(P, SETTINGS({"BEY_API_PREFIX", "x"}), &err));
     assert_int_equal(err.code, ERR_NONE);
-    REMOTE->access_free(NULL);
-    assert_int_equal(REMOTE->gap_us(access), 500000);
+    P->remote->access_free(NULL);
+    assert_int_equal(P->remote->gap_us(access), 500000);
 }
 
 static void test_settings_that_make_no_address_are_refused(void **state)
@@ -62,10 +62,10 @@ static void test_settings_that_make_no_address_are_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(BAD); i++)
-        assert_bad_setting(REMOTE, SETTINGS({"BEY_API_KEY", KEY}, {"BEY_API_PREFIX", BAD[i]}), "BEY_API_PREFIX", "");
-    assert_bad_setting(REMOTE, SETTINGS({"BEY_API_KEY", KEY}, {"BEY_API_URL", "http://api.bey.dev"}), "BEY_API_URL",
+        assert_bad_setting(P, SETTINGS({"BEY_API_KEY", KEY}, {"BEY_API_PREFIX", BAD[i]}), "BEY_API_PREFIX", "");
+    assert_bad_setting(P, SETTINGS({"BEY_API_KEY", KEY}, {"BEY_API_URL", "http://api.bey.dev"}), "BEY_API_URL",
                        "http://api.bey.dev");
-    assert_bad_setting(REMOTE, SETTINGS({"BEY_API_KEY", KEY}, {"BEY_API_GAP", "-1"}), "BEY_API_GAP", "");
+    assert_bad_setting(P, SETTINGS({"BEY_API_KEY", KEY}, {"BEY_API_GAP", "-1"}), "BEY_API_GAP", "");
 }
 
 /* ---- what is asked ---- */
@@ -76,8 +76,7 @@ static void test_a_pass_is_a_walk_through_the_list(void **state)
     remote_step_t s;
 
     (void)state;
-    remote_page_init(&page, test_arena);
-    REMOTE->begin(access, "calls", at("2026-08-12T00:00:00Z"), TIME_NONE, &page);
+    page = begin_pass(P, access, "calls", at("2026-08-12T00:00:00Z"), TIME_NONE);
     assert_int_equal(count_follows(&page), 1);
     s = page.follows->step;
     assert_string_equal(s.what, "list");
@@ -109,15 +108,15 @@ static void test_every_step_asks_for_its_own(void **state)
 
 static void test_the_newer_name_falls_back_on_the_older(void **state)
 {
-    void *newer = access_of(REMOTE, SETTINGS({"BEY_API_KEY", KEY}, {"BEY_API_PREFIX", "/v1/conversations"},
-                                             {"BEY_API_URL", "http://127.0.0.1:80/"}, {"BEY_API_GAP", "0"}));
+    void *newer = access_of(P, SETTINGS({"BEY_API_KEY", KEY}, {"BEY_API_PREFIX", "/v1/conversations"},
+                                        {"BEY_API_URL", "http://127.0.0.1:80/"}, {"BEY_API_GAP", "0"}));
     remote_step_t s = step("list", NULL), other = step("call-other", "a");
 
     (void)state;
-    assert_asks(REMOTE, newer, &s, "http://127.0.0.1:80/v1/conversations?limit=50", "x-api-key", KEY);
-    assert_asks(REMOTE, newer, &other, "http://127.0.0.1:80/v1/calls/a", "x-api-key", KEY);
-    assert_int_equal(REMOTE->gap_us(newer), 0);
-    REMOTE->access_free(newer);
+    assert_str(url_of(P, newer, &s, "x-api-key", KEY), "http://127.0.0.1:80/v1/conversations?limit=50");
+    assert_str(url_of(P, newer, &other, "x-api-key", KEY), "http://127.0.0.1:80/v1/calls/a");
+    assert_int_equal(P->remote->gap_us(newer), 0);
+    P->remote->access_free(newer);
 }
 
 static void test_one_call_and_the_key(void **state)
@@ -125,12 +124,12 @@ static void test_one_call_and_the_key(void **state)
     remote_step_t s;
 
     (void)state;
-    assert_true(REMOTE->one(access, STR(CALL), test_arena, &s));
+    assert_true(P->remote->one(access, STR(CALL), test_arena, &s));
     ASK(s, BASE "/v1/calls/" CALL);
-    assert_false(REMOTE->one(access, STR("."), test_arena, &s));
-    REMOTE->probe(access, test_arena, &s);
+    assert_false(P->remote->one(access, STR("."), test_arena, &s));
+    P->remote->probe(access, test_arena, &s);
     ASK(s, BASE "/v1/auth/verify");
-    (void)read_answer_of(REMOTE, access, &s, STR_NONE); /* 204 */
+    (void)read_page(P, access, &s, STR_NONE); /* 204 */
 }
 
 static void test_steps_of_nobody_are_not_asked(void **state)
@@ -140,8 +139,8 @@ static void test_steps_of_nobody_are_not_asked(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(steps); i++)
-        assert_not_asked(REMOTE, access, &steps[i]);
-    assert_unreadable(REMOTE, access, &steps[0], STR("[]"), ERR_UNKNOWN_SHAPE);
+        assert_not_asked(P, access, &steps[i]);
+    assert_unreadable(P, access, &steps[0], STR("[]"), ERR_UNKNOWN_SHAPE);
 }
 
 /* ---- a name that is not there ---- */
@@ -151,7 +150,7 @@ static bool is_refused(const remote_step_t *s, int status, remote_page_t *page)
     const remote_response_t r = {.status = status, .body = STR("{\"detail\":\"Not Found\"}")};
 
     remote_page_init(page, test_arena);
-    return REMOTE->refused(access, s, &r, page);
+    return P->remote->refused(access, s, &r, page);
 }
 
 static void test_a_name_that_is_not_there_is_asked_by_the_other(void **state)
@@ -161,7 +160,7 @@ static void test_a_name_that_is_not_there_is_asked_by_the_other(void **state)
 
     (void)state;
     assert_true(is_refused(&list, 404, &page));
-    assert_counts(&page, 0, 0, 1, 0);
+    assert_page(&page, 0, 1, 0, 0);
     assert_string_equal(page.follows->step.what, "list-other");
     assert_int_equal(page.follows->step.from_us, list.from_us);
     assert_int_equal(page.follows->step.to_us, list.to_us);
@@ -186,7 +185,7 @@ static void test_other_refusals_are_the_engines(void **state)
         assert_false(is_refused(&steps[i], 404, &page));
     second.cursor = STR("c");
     assert_false(is_refused(&second, 404, &page));
-    assert_counts(&page, 0, 0, 0, 0);
+    assert_page(&page, 0, 0, 0, 0);
 }
 
 /* ---- what lists mean ---- */
@@ -207,10 +206,10 @@ static void assert_messages_follow(const remote_page_t *p, size_t place, const c
 static void test_pages_are_followed_to_the_last(void **state)
 {
     remote_step_t s = list_since("2026-08-12T00:00:00Z"), next;
-    remote_page_t page = read_with(REMOTE, access, &s, answer("calls.page-1"), LONG_AFTER);
+    remote_page_t page = read_dated(&s, api_answer(P, "calls.page-1"), LONG_AFTER);
 
     (void)state;
-    assert_counts(&page, 3, 3, 2, 0);
+    assert_page(&page, 3, 2, 0, 3);
     assert_understood(P, &page);
     assert_string_equal(page.finds->route, "api-call");
     assert_int_equal(find_at(&page, 0)->at_us, TIME_NONE);
@@ -221,8 +220,8 @@ static void test_pages_are_followed_to_the_last(void **state)
     assert_string_equal(next.what, "list");
     assert_str(next.cursor, "c2FtcGxlLWN1cnNvci0x");
     assert_int_equal(next.from_us, s.from_us);
-    page = read_with(REMOTE, access, &next, answer("calls.page-2"), LONG_AFTER);
-    assert_counts(&page, 3, 3, 3, 0);
+    page = read_dated(&next, api_answer(P, "calls.page-2"), LONG_AFTER);
+    assert_page(&page, 3, 3, 0, 3);
     assert_string_equal(follow_at(&page, 2)->step.what, "messages");
 }
 
@@ -241,9 +240,9 @@ static void test_all_shapes_of_a_list_are_read(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(LISTS); i++) {
         remote_step_t s = step(LISTS[i].what, NULL);
-        remote_page_t page = read_with(REMOTE, access, &s, answer(LISTS[i].name), LONG_AFTER);
+        remote_page_t page = read_dated(&s, api_answer(P, LISTS[i].name), LONG_AFTER);
 
-        assert_counts(&page, LISTS[i].seen, LISTS[i].seen, LISTS[i].follows, 0);
+        assert_page(&page, LISTS[i].seen, LISTS[i].follows, 0, LISTS[i].seen);
         assert_understood(P, &page);
         for (const remote_follow_t *f = page.follows; f; f = f->next)
             assert_int_equal(str_ends_nocase(str_from(f->step.what), STR("-other")), i == 3);
@@ -267,10 +266,9 @@ static void test_messages_are_asked_for_until_they_have_settled(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(ANSWERS); i++) {
-        remote_page_t page =
-            read_with(REMOTE, access, &s, fixture("beyond_presence/api-call.completed.json"), ANSWERS[i].date);
+        remote_page_t page = read_dated(&s, fixture("beyond_presence/api-call.completed.json"), ANSWERS[i].date);
 
-        assert_counts(&page, 1, 1, 1, 0);
+        assert_page(&page, 1, 1, 0, 1);
         assert_messages_follow(&page, 0, "messages", CALL, ANSWERS[i].mark);
     }
 }
@@ -278,16 +276,16 @@ static void test_messages_are_asked_for_until_they_have_settled(void **state)
 static void test_calls_out_of_the_window_are_seen_only(void **state)
 {
     remote_step_t s = list_since("2026-08-12T11:00:10Z");
-    remote_page_t page = read_with(REMOTE, access, &s, answer("calls.page-2"), LONG_AFTER);
+    remote_page_t page = read_dated(&s, api_answer(P, "calls.page-2"), LONG_AFTER);
 
     (void)state;
-    assert_counts(&page, 3, 0, 0, 0);
+    assert_page(&page, 0, 0, 0, 3);
     s.from_us = at("2026-08-12T11:00:09Z"); /* when the last of them ended */
-    page = read_with(REMOTE, access, &s, answer("calls.page-2"), LONG_AFTER);
-    assert_counts(&page, 3, 1, 1, 0);
+    page = read_dated(&s, api_answer(P, "calls.page-2"), LONG_AFTER);
+    assert_page(&page, 1, 1, 0, 3);
     s.to_us = s.from_us = at("2026-08-12T10:00:00Z");
-    page = read_with(REMOTE, access, &s, answer("calls.page-1"), LONG_AFTER);
-    assert_counts(&page, 3, 1, 1, 0); /* one that has not begun, and the next page */
+    page = read_dated(&s, api_answer(P, "calls.page-1"), LONG_AFTER);
+    assert_page(&page, 1, 1, 0, 3); /* one that has not begun, and the next page */
     assert_str(find_at(&page, 0)->id, "43a875fb-d2d0-4ae8-a82f-b59bc91e56c0");
 }
 
@@ -322,13 +320,12 @@ static void test_only_a_full_page_of_older_calls_ends_the_walk(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(PAGES); i++) {
-        remote_page_t page =
-            read_with(REMOTE, access, &s, page_of("2026-08-11", PAGES[i].calls, PAGES[i].links), LONG_AFTER);
+        remote_page_t page = read_dated(&s, page_of("2026-08-11", PAGES[i].calls, PAGES[i].links), LONG_AFTER);
 
-        assert_counts(&page, PAGES[i].calls + PAGES[i].links, PAGES[i].links, !PAGES[i].ends, 0);
-        page = read_with(REMOTE, access, &s, page_of("2026-08-12", PAGES[i].calls, PAGES[i].links), LONG_AFTER);
+        assert_page(&page, PAGES[i].links, !PAGES[i].ends, 0, PAGES[i].calls + PAGES[i].links);
+        page = read_dated(&s, page_of("2026-08-12", PAGES[i].calls, PAGES[i].links), LONG_AFTER);
         assert_int_equal(count_follows(&page), PAGES[i].calls + 1);
-        page = read_with(REMOTE, access, &open, page_of("2025-08-12", PAGES[i].calls, PAGES[i].links), LONG_AFTER);
+        page = read_dated(&open, page_of("2025-08-12", PAGES[i].calls, PAGES[i].links), LONG_AFTER);
         assert_int_equal(count_follows(&page), PAGES[i].calls + 1);
     }
 }
@@ -349,25 +346,25 @@ static void test_a_cursor_that_leads_nowhere_is_said(void **state)
     (void)state;
     s.cursor = STR("here");
     for (size_t i = 0; i < COUNT(ENDS); i++) {
-        page = read_answer_of(REMOTE, access, &s, str_from(ENDS[i]));
-        assert_counts(&page, 0, 0, 0, 1);
+        page = read_page(P, access, &s, str_from(ENDS[i]));
+        assert_page(&page, 0, 0, 1, 0);
         assert_string_equal(page.skips->reason, "no_next_page");
     }
     buf_printf(&text, "{\"data\":[],\"has_more\":true,\"next_cursor\":\"%02001d\"}", 1);
-    page = read_answer_of(REMOTE, access, &s, buf_str(&text));
-    assert_counts(&page, 0, 0, 0, 1);
-    page = read_answer_of(REMOTE, access, &s, STR("{\"data\":[],\"has_more\":false,\"next_cursor\":\"x\"}"));
-    assert_counts(&page, 0, 0, 0, 0);
-    page = read_answer_of(REMOTE, access, &s, STR("{\"data\":[],\"has_more\":\"yes\",\"next_cursor\":\"x\"}"));
-    assert_counts(&page, 0, 0, 0, 0);
+    page = read_page(P, access, &s, buf_str(&text));
+    assert_page(&page, 0, 0, 1, 0);
+    page = read_page(P, access, &s, STR("{\"data\":[],\"has_more\":false,\"next_cursor\":\"x\"}"));
+    assert_page(&page, 0, 0, 0, 0);
+    page = read_page(P, access, &s, STR("{\"data\":[],\"has_more\":\"yes\",\"next_cursor\":\"x\"}"));
+    assert_page(&page, 0, 0, 0, 0);
     buf_clear(&text);
 }
 
 static void test_rows_that_are_no_calls_are_skipped(void **state)
 {
     remote_step_t s = step("list", NULL);
-    remote_page_t page = read_answer_of(
-        REMOTE, access, &s,
+    remote_page_t page = read_page(
+        P, access, &s,
         STR("{\"data\":[null,1,\"x\",[],{},{\"id\":null},{\"id\":7},{\"id\":\"\"},"
             "{\"id\":\"a\",\"agent_id\":null,\"user_name\":1,\"user_email\":[],\"tags\":[1],\"status\":\"ongoing\"},"
             "{\"id\":\"b\",\"status\":{\"type\":\"completed\",\"started_at\":7,\"ended_at\":{}}},"
@@ -376,7 +373,7 @@ static void test_rows_that_are_no_calls_are_skipped(void **state)
             "\"has_more\":null}"));
 
     (void)state;
-    assert_counts(&page, 12, 4, 1, 8);
+    assert_page(&page, 4, 1, 8, 12);
     assert_string_equal(page.skips->reason, "unreadable");
     assert_messages_follow(&page, 0, "messages", "b", "completed:0");
     assert_understood(P, &page);
@@ -403,8 +400,8 @@ static void test_answers_of_another_shape_are_refused(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(ANSWERS); i++)
         for (size_t j = 0; j < COUNT(s); j++)
-            assert_unreadable(REMOTE, access, &s[j], str_from(ANSWERS[i].body), ANSWERS[i].code);
-    assert_unreadable(REMOTE, access, &s[2], STR("{\"id\":\"y\"}"), ERR_UNKNOWN_SHAPE);
+            assert_unreadable(P, access, &s[j], str_from(ANSWERS[i].body), ANSWERS[i].code);
+    assert_unreadable(P, access, &s[2], STR("{\"id\":\"y\"}"), ERR_UNKNOWN_SHAPE);
 }
 
 /* ---- what was said ---- */
@@ -412,20 +409,20 @@ static void test_answers_of_another_shape_are_refused(void **state)
 static void test_messages_are_of_the_call_that_was_asked_for(void **state)
 {
     remote_step_t s = step("messages", CALL), odd = step("messages", "a\"b\\c");
-    remote_page_t page = read_answer_of(REMOTE, access, &s, answer("messages"));
+    remote_page_t page = read_page(P, access, &s, api_answer(P, "messages"));
     delivery_t *d = deliver(P, page.finds->route, BODY_JSON, page.finds->payload);
     delivery_t *same = deliver_fixture(P, "api-messages", "beyond_presence/api-messages.full.json");
 
     (void)state;
-    assert_counts(&page, 5, 1, 0, 0);
+    assert_page(&page, 1, 0, 0, 5);
     assert_str(page.finds->id, CALL);
     assert_true(str_eq(d->event_key, same->event_key));
     assert_same_rows(&d->facts, &same->facts);
-    page = read_answer_of(REMOTE, access, &odd, STR("[{\"sender\":\"ai\",\"message\":\"x\"},null,7,{\"sender\":[]}]"));
-    assert_counts(&page, 4, 1, 0, 0);
+    page = read_page(P, access, &odd, STR("[{\"sender\":\"ai\",\"message\":\"x\"},null,7,{\"sender\":[]}]"));
+    assert_page(&page, 1, 0, 0, 4);
     assert_understood(P, &page);
-    page = read_answer_of(REMOTE, access, &s, answer("messages.empty"));
-    assert_counts(&page, 0, 0, 0, 0);
+    page = read_page(P, access, &s, api_answer(P, "messages.empty"));
+    assert_page(&page, 0, 0, 0, 0);
     delivery_free(d);
     delivery_free(same);
 }
@@ -541,7 +538,7 @@ static void test_a_pass_finds_each_call_once(void **state)
     (void)state;
     for (int round = 0; round < 60; round++) {
         api_t *api = mem_zalloc(sizeof(*api));
-        walk_t w = {.remote = REMOTE, .access = access, .serve = serve, .note = note, .api = api};
+        walk_t w = {.provider = P, .access = access, .serve = serve, .note = note, .api = api};
         int64_t from_s = BEGIN + (int64_t)(next_random(&seed) % ((uint64_t)CALLS * SPACING));
         int64_t to_s = from_s + (int64_t)(next_random(&seed) % ((uint64_t)CALLS * SPACING));
 
@@ -557,7 +554,7 @@ static void test_an_open_pass_finds_all(void **state)
 {
     uint64_t seed = 17;
     api_t *api = mem_zalloc(sizeof(*api));
-    walk_t w = {.remote = REMOTE, .access = access, .serve = serve, .note = note, .api = api};
+    walk_t w = {.provider = P, .access = access, .serve = serve, .note = note, .api = api};
 
     (void)state;
     make_calls(api, &seed);

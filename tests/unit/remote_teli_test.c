@@ -1,87 +1,21 @@
-#include "provider_harness.h"
+#include "remote_harness.h"
 
 extern const provider_t provider_teli;
 #define P (&provider_teli)
-#define R (provider_teli.remote)
 
-#define ORG      "1735611774964x329409709645939916"
-#define BASE     "https://api.teli.ai"
-#define AT(text) time_from_iso8601(STR(text))
+#define ORG  "1735611774964x329409709645939916"
+#define BASE "https://api.teli.ai"
 
-static void *access_or_null(const test_setting_t *settings, err_t *err)
+#define ACCESS() access_of(P, SETTINGS({"TELI_API_KEY", "key"}, {"TELI_ORGANIZATION_ID", ORG}, {"TELI_API_GAP", "0"}))
+
+static str_t asked(const void *access, const remote_step_t *step)
 {
-    setting_source_t source = {get_test_setting, settings};
-
-    memset(err, 0, sizeof(*err));
-    return R->access_new(&source, err);
-}
-
-static void *access_of(const test_setting_t *settings)
-{
-    err_t err;
-    void *access = access_or_null(settings, &err);
-
-    if (!access)
-        fail_msg("no access: %s", err.detail);
-    return access;
-}
-
-#define ACCESS() access_of(SETTINGS({"TELI_API_KEY", "key"}, {"TELI_ORGANIZATION_ID", ORG}, {"TELI_API_GAP", "0"}))
-
-static size_t count_follows(const remote_page_t *p)
-{
-    size_t n = 0;
-
-    for (const remote_follow_t *f = p->follows; f; f = f->next)
-        n++;
-    return n;
-}
-
-static size_t count_finds(const remote_page_t *p)
-{
-    size_t n = 0;
-
-    for (const remote_find_t *f = p->finds; f; f = f->next)
-        n++;
-    return n;
-}
-
-static str_t url_of(const void *access, const remote_step_t *step)
-{
-    remote_request_t request;
-    err_t err;
-
-    assert_true(R->ask(access, step, 0, test_arena, &request, &err));
-    assert_string_equal(request.method, "GET");
-    assert_absent(request.body);
-    assert_false(request.once);
-    assert_int_equal(request.n_fields, 2);
-    assert_str(request.fields[0].name, "accept");
-    assert_str(request.fields[1].name, "x-api-key");
-    assert_str(request.fields[1].value, "key");
-    return request.url;
-}
-
-static bool read_text(const void *access, const remote_step_t *step, str_t body, bool truncated, remote_page_t *out,
-                      err_t *err)
-{
-    const remote_field_t field = {STR("x-export-truncated"), STR("true")};
-    const remote_response_t r = {.status = 200, .fields = &field, .n_fields = truncated, .body = body};
-
-    remote_page_init(out, test_arena);
-    memset(err, 0, sizeof(*err));
-    return R->read(access, step, &r, out, err);
+    return url_of(P, access, step, "x-api-key", "key");
 }
 
 static remote_page_t read_fixture(const void *access, const remote_step_t *step, const char *name)
 {
-    remote_page_t page;
-    err_t err;
-
-    if (!read_text(access, step, fixture(arena_printf(test_arena, "teli/api-answer.%s.json", name).base), false, &page,
-                   &err))
-        fail_msg("%s: %s", name, err.detail);
-    return page;
+    return read_page(P, access, step, api_answer(P, name));
 }
 
 /* Of what the pass begins with: the first of that kind. */
@@ -90,8 +24,7 @@ static remote_step_t first_step(const void *access, const char *resource, const 
 {
     remote_page_t page;
 
-    remote_page_init(&page, test_arena);
-    R->begin(access, resource, from_us, to_us, &page);
+    page = begin_pass(P, access, resource, from_us, to_us);
     for (const remote_follow_t *f = page.follows; f; f = f->next)
         if (strcmp(f->step.what, what) == 0)
             return f->step;
@@ -103,41 +36,32 @@ static remote_step_t first_step(const void *access, const char *resource, const 
 
 static void test_without_a_key_nothing_is_fetched(void **state)
 {
-    err_t err;
-
     (void)state;
-    assert_null(access_or_null(SETTINGS({"TELI_ORGANIZATION_ID", ORG}), &err));
-    assert_int_equal(err.code, ERR_NONE);
-    R->access_free(NULL);
+    assert_no_access(P, SETTINGS({"TELI_ORGANIZATION_ID", ORG}), NULL);
+    P->remote->access_free(NULL);
 }
 
 static void test_a_key_needs_an_organisation_and_an_address_that_is_safe(void **state)
 {
-    err_t err;
-
     (void)state;
-    assert_null(access_or_null(SETTINGS({"TELI_API_KEY", "key"}, {"TELI_ORGANIZATION_ID", " , "}), &err));
-    assert_int_equal(err.code, ERR_CONFIG);
-    assert_true(holds(str_from(err.detail), "TELI_ORGANIZATION_ID"));
-    assert_null(access_or_null(
-        SETTINGS({"TELI_API_KEY", "key"}, {"TELI_ORGANIZATION_ID", ORG}, {"TELI_API_URL", "http://api.teli.ai"}),
-        &err));
-    assert_int_equal(err.code, ERR_CONFIG);
-    assert_null(access_or_null(
-        SETTINGS({"TELI_API_KEY", "key"}, {"TELI_ORGANIZATION_ID", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"}),
-        &err));
-    assert_int_equal(err.code, ERR_CONFIG);
+    assert_no_access(P, SETTINGS({"TELI_API_KEY", "key"}, {"TELI_ORGANIZATION_ID", " , "}), "TELI_ORGANIZATION_ID");
+    assert_no_access(
+        P, SETTINGS({"TELI_API_KEY", "key"}, {"TELI_ORGANIZATION_ID", ORG}, {"TELI_API_URL", "http://api.teli.ai"}),
+        "TELI_API_URL");
+    assert_no_access(
+        P, SETTINGS({"TELI_API_KEY", "key"}, {"TELI_ORGANIZATION_ID", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"}),
+        "TELI_ORGANIZATION_ID");
 }
 
 static void test_the_pace_is_set(void **state)
 {
-    void *slow = access_of(SETTINGS({"TELI_API_KEY", "key"}, {"TELI_ORGANIZATION_ID", ORG})), *fast = ACCESS();
+    void *slow = access_of(P, SETTINGS({"TELI_API_KEY", "key"}, {"TELI_ORGANIZATION_ID", ORG})), *fast = ACCESS();
 
     (void)state;
-    assert_int_equal(R->gap_us(slow), US_PER_S);
-    assert_int_equal(R->gap_us(fast), 0);
-    R->access_free(slow);
-    R->access_free(fast);
+    assert_int_equal(P->remote->gap_us(slow), US_PER_S);
+    assert_int_equal(P->remote->gap_us(fast), 0);
+    P->remote->access_free(slow);
+    P->remote->access_free(fast);
 }
 
 /* ---- requests ---- */
@@ -150,58 +74,56 @@ static void test_every_organisation_and_status_is_asked_for(void **state)
 {
     static const char *const WANT[] = {LIST("1x1", "ended"),   LIST("1x1", "error"),   LIST("1x1", "ongoing"),
                                        LIST("2%26x", "ended"), LIST("2%26x", "error"), LIST("2%26x", "ongoing")};
-    void *access = access_of(SETTINGS({"TELI_API_KEY", "key"}, {"TELI_ORGANIZATION_ID", "1x1, 2&x"}));
+    void *access = access_of(P, SETTINGS({"TELI_API_KEY", "key"}, {"TELI_ORGANIZATION_ID", "1x1, 2&x"}));
     remote_page_t page;
     size_t n = 0;
 
     (void)state;
-    remote_page_init(&page, test_arena);
-    R->begin(access, "calls", AT("2026-08-12T14:00:00Z"), AT("2026-08-12T17:00:00Z"), &page);
+    page = begin_pass(P, access, "calls", at("2026-08-12T14:00:00Z"), at("2026-08-12T17:00:00Z"));
     for (const remote_follow_t *f = page.follows; f; f = f->next) {
         assert_true(n < COUNT(WANT));
         assert_absent(f->change_mark);
-        assert_str(url_of(access, &f->step), WANT[n++]);
+        assert_str(asked(access, &f->step), WANT[n++]);
     }
     assert_int_equal(n, COUNT(WANT));
-    remote_page_init(&page, test_arena);
-    R->begin(access, "agents", TIME_NONE, TIME_NONE, &page);
+    page = begin_pass(P, access, "agents", TIME_NONE, TIME_NONE);
     assert_int_equal(count_follows(&page), 2);
-    assert_str(url_of(access, &page.follows->next->step), BASE "/v1/agents?organization_id=2%26x&is_admin=true");
-    R->access_free(access);
+    assert_str(asked(access, &page.follows->next->step), BASE "/v1/agents?organization_id=2%26x&is_admin=true");
+    P->remote->access_free(access);
 }
 
 static void test_bounds_are_whole_milliseconds_that_hold_the_window(void **state)
 {
     void *access = ACCESS();
-    remote_step_t step = first_step(access, "calls", "calls-ended", AT("2026-08-12T14:00:00.000500Z"),
-                                    AT("2026-08-12T17:00:00.000001Z"));
+    remote_step_t step = first_step(access, "calls", "calls-ended", at("2026-08-12T14:00:00.000500Z"),
+                                    at("2026-08-12T17:00:00.000001Z"));
 
     (void)state;
-    assert_true(holds(url_of(access, &step), "&start_date=2026-08-12T13:59:59.999Z&end_date=2026-08-12T17:00:00.001Z"));
+    assert_true(holds(asked(access, &step), "&start_date=2026-08-12T13:59:59.999Z&end_date=2026-08-12T17:00:00.001Z"));
     step.from_us = step.to_us = TIME_NONE;
-    assert_false(holds(url_of(access, &step), "_date"));
-    R->access_free(access);
+    assert_false(holds(asked(access, &step), "_date"));
+    P->remote->access_free(access);
 }
 
 static void test_one_call_the_probe_and_an_export(void **state)
 {
     void *access = access_of(
-        SETTINGS({"TELI_API_KEY", "key"}, {"TELI_ORGANIZATION_ID", ORG}, {"TELI_API_URL", "http://127.0.0.1:9/x/"}));
+        P, SETTINGS({"TELI_API_KEY", "key"}, {"TELI_ORGANIZATION_ID", ORG}, {"TELI_API_URL", "http://127.0.0.1:9/x/"}));
     remote_step_t step;
 
     (void)state;
-    assert_true(R->one(access, STR("call_1/?#"), test_arena, &step));
-    assert_str(url_of(access, &step), "http://127.0.0.1:9/x/v1/voice/calls/call_1%2F%3F%23");
-    R->probe(access, test_arena, &step);
-    assert_str(url_of(access, &step), "http://127.0.0.1:9/x/v1/agents?organization_id=" ORG "&is_admin=true");
+    assert_true(P->remote->one(access, STR("call_1/?#"), test_arena, &step));
+    assert_str(asked(access, &step), "http://127.0.0.1:9/x/v1/voice/calls/call_1%2F%3F%23");
+    P->remote->probe(access, test_arena, &step);
+    assert_str(asked(access, &step), "http://127.0.0.1:9/x/v1/agents?organization_id=" ORG "&is_admin=true");
     step.what = "export-error";
-    step.from_us = AT("2026-08-12T14:00:00Z");
-    assert_str(url_of(access, &step),
+    step.from_us = at("2026-08-12T14:00:00Z");
+    assert_str(asked(access, &step),
                "http://127.0.0.1:9/x/v1/voice/calls?organization_id=" ORG
                "&is_admin=true&call_status=error&format=json&columns=call_id,start_time,end_time,duration_seconds,"
                "from_number,to_number,direction,agent_name,user_sentiment,call_successful,in_voicemail,call_status,"
                "recording_url,campaign_id,contact_id,transcript&start_date=2026-08-12T13:59:59.999Z");
-    R->access_free(access);
+    P->remote->access_free(access);
 }
 
 static void test_what_is_no_step_is_not_asked(void **state)
@@ -220,19 +142,14 @@ static void test_what_is_no_step_is_not_asked(void **state)
     void *access = ACCESS();
 
     (void)state;
-    for (size_t i = 0; i < COUNT(STEPS); i++) {
-        remote_request_t request;
-        err_t err;
-
-        assert_false(R->ask(access, &STEPS[i], 0, test_arena, &request, &err));
-        assert_int_equal(err.code, ERR_UNKNOWN_SHAPE);
-    }
-    R->access_free(access);
+    for (size_t i = 0; i < COUNT(STEPS); i++)
+        assert_not_asked(P, access, &STEPS[i]);
+    P->remote->access_free(access);
 }
 
 /* ---- answers ---- */
 
-#define WHOLE_DAY AT("2026-08-12T00:00:00Z"), AT("2026-08-13T00:00:00Z")
+#define WHOLE_DAY at("2026-08-12T00:00:00Z"), at("2026-08-13T00:00:00Z")
 
 static void test_a_list_finds_its_rows_and_asks_for_their_details(void **state)
 {
@@ -261,7 +178,7 @@ static void test_a_list_finds_its_rows_and_asks_for_their_details(void **state)
         page = read_fixture(access, &step, arena_printf(test_arena, "voice-calls.window-walk.page-%s", *name).base);
         assert_int_equal(count_finds(&page), 3);
     }
-    R->access_free(access);
+    P->remote->access_free(access);
 }
 
 static void test_an_export_is_as_good_as_a_list(void **state)
@@ -276,10 +193,10 @@ static void test_an_export_is_as_good_as_a_list(void **state)
     again = read_fixture(access, &step, "voice-calls.export-json");
     assert_int_equal(count_finds(&page), 2);
     assert_str(page.finds->id, "call_0911c54e6b547ff9fac65615c19");
-    assert_int_equal(page.finds->at_us, AT("2026-08-12T16:38:00Z"));
+    assert_int_equal(page.finds->at_us, at("2026-08-12T16:38:00Z"));
     assert_int_equal(count_follows(&page), 2);
     assert_true(page.follows->change_mark.len && str_eq(page.follows->change_mark, again.follows->change_mark));
-    R->access_free(access);
+    P->remote->access_free(access);
 }
 
 static void test_a_detail_is_the_call_itself(void **state)
@@ -299,18 +216,16 @@ static void test_a_detail_is_the_call_itself(void **state)
         remote_page_t page;
         delivery_t *d;
 
-        assert_true(R->one(access, str_from(CASES[i].id), test_arena, &step));
+        assert_true(P->remote->one(access, str_from(CASES[i].id), test_arena, &step));
         page = read_fixture(access, &step, arena_printf(test_arena, "voice-call-by-id.%s", CASES[i].name).base);
         assert_int_equal(count_finds(&page), 1);
         assert_null(page.follows);
         assert_str(page.finds->id, CASES[i].id);
-        d = deliver(P, page.finds->route, BODY_JSON, page.finds->payload);
-        assert_absent(d->error);
-        assert_str(d->call_id, CASES[i].id);
+        d = deliver_found(P, page.finds);
         ASSERT_CELLS(find_row(&d->facts, FACT_CALL, NULL), {CALL_CONFIRMED, "1"});
         delivery_free(d);
     }
-    R->access_free(access);
+    P->remote->access_free(access);
 }
 
 static void test_agents_are_found_with_all_notations(void **state)
@@ -329,7 +244,7 @@ static void test_agents_are_found_with_all_notations(void **state)
     assert_int_equal(count_rows(&d->facts, FACT_CALL), 0);
     assert_absent(d->call_id);
     delivery_free(d);
-    R->access_free(access);
+    P->remote->access_free(access);
 }
 
 static void test_an_object_that_says_nothing_new_is_no_other_event(void **state)
@@ -423,34 +338,31 @@ static void test_what_is_no_answer_is_an_error_of_the_step(void **state)
         err_t err;
 
         for (size_t i = 0; i < COUNT(BODIES) + COUNT(FIXED); i++) {
-            str_t body =
-                i < COUNT(BODIES)
-                    ? str_from(BODIES[i])
-                    : fixture(arena_printf(test_arena, "teli/api-answer.%s.json", FIXED[i - COUNT(BODIES)]).base);
+            str_t body = i < COUNT(BODIES) ? str_from(BODIES[i]) : api_answer(P, FIXED[i - COUNT(BODIES)]);
 
-            if (read_text(access, &step, body, false, &page, &err))
+            if (try_read(P, access, &step, body, &page, &err))
                 fail_msg("%s takes " STR_FMT, WHATS[w], STR_ARG(body));
             assert_true(err.code == ERR_UNPARSABLE || err.code == ERR_UNKNOWN_SHAPE);
             assert_true(err.detail[0]);
         }
     }
-    R->access_free(access);
+    P->remote->access_free(access);
 }
 
 /* The detail of an error goes to a log. */
 static void test_an_error_tells_what_teli_said_but_no_secret(void **state)
 {
-    void *access = access_of(SETTINGS({"TELI_API_KEY", "k-1234567"}, {"TELI_ORGANIZATION_ID", ORG}));
+    void *access = access_of(P, SETTINGS({"TELI_API_KEY", "k-1234567"}, {"TELI_ORGANIZATION_ID", ORG}));
     remote_step_t step = first_step(access, "agents", "agents", TIME_NONE, TIME_NONE);
     remote_page_t page;
     err_t err;
 
     (void)state;
-    assert_false(read_text(access, &step, STR("{\"success\":false,\"error\":\"try later\"}"), false, &page, &err));
+    assert_false(try_read(P, access, &step, STR("{\"success\":false,\"error\":\"try later\"}"), &page, &err));
     assert_true(holds(str_from(err.detail), "try later"));
-    assert_false(read_text(access, &step, STR("{\"error\":\"no such key: k-1234567\"}"), false, &page, &err));
+    assert_false(try_read(P, access, &step, STR("{\"error\":\"no such key: k-1234567\"}"), &page, &err));
     assert_false(holds(str_from(err.detail), "k-1234567"));
-    R->access_free(access);
+    P->remote->access_free(access);
 }
 
 static void test_a_row_that_cannot_be_read_is_skipped(void **state)
@@ -465,7 +377,7 @@ static void test_a_row_that_cannot_be_read_is_skipped(void **state)
     size_t skipped = 0;
 
     (void)state;
-    assert_true(read_text(access, &step, STR(ROWS), false, &page, &err));
+    assert_true(try_read(P, access, &step, STR(ROWS), &page, &err));
     assert_int_equal(page.seen, 6);
     assert_int_equal(count_finds(&page), 1);
     assert_int_equal(page.finds->at_us, TIME_NONE);
@@ -473,9 +385,9 @@ static void test_a_row_that_cannot_be_read_is_skipped(void **state)
         assert_string_equal(s->reason, "unreadable");
     assert_int_equal(skipped, 5);
     step.what = "agents";
-    assert_true(read_text(access, &step, STR(ROWS), false, &page, &err));
+    assert_true(try_read(P, access, &step, STR(ROWS), &page, &err));
     assert_int_equal(count_finds(&page), 1);
-    R->access_free(access);
+    P->remote->access_free(access);
 }
 
 /* ---- a whole pass over an API that is played here ---- */
@@ -581,13 +493,11 @@ static bool walk(const void *access, api_t *api, int64_t from_us, int64_t to_us)
         remote_step_t step = q.steps[--q.n];
         remote_page_t page;
         bool truncated;
-        err_t err;
-        str_t body = answer(api, test_arena, url_of(access, &step), &truncated);
+        str_t body = answer(api, test_arena, asked(access, &step), &truncated);
 
         if (api->asked > 4 * MOST_CALLS)
             fail_msg("it has no end");
-        if (!read_text(access, &step, body, truncated, &page, &err))
-            fail_msg("%s", err.detail);
+        page = read_page_with(P, access, &step, body, truncated ? "x-export-truncated" : NULL, "true");
         for (const remote_find_t *f = page.finds; f; f = f->next)
             api->found[strtoul(f->id.base, NULL, 10)] = true;
         whole = whole && !page.skips;
@@ -636,7 +546,7 @@ static void test_a_pass_finds_every_call_of_its_window(void **state)
     }
     assert_true(exports > 0);
     free(api);
-    R->access_free(access);
+    P->remote->access_free(access);
 }
 
 /* A server that knows no window at all, and cuts its export off: the pass ends, and says that it is not whole. */
@@ -654,7 +564,7 @@ static void test_a_pass_that_cannot_be_whole_says_so(void **state)
     assert_false(walk(access, api, (NEW_YEAR + DAY_MS / 2) * US_PER_MS, (NEW_YEAR + DAY_MS) * US_PER_MS));
     assert_true(api->asked < 10);
     free(api);
-    R->access_free(access);
+    P->remote->access_free(access);
 }
 
 int main(void)

@@ -21,14 +21,6 @@ extern const provider_t provider_twilio;
         "TWILIO_AUTH_TOKEN", TOKEN ",older"                                                                            \
     }
 
-static int64_t at(const char *iso)
-{
-    int64_t us = time_from_iso8601(str_from(iso));
-
-    assert_int_not_equal(us, TIME_NONE);
-    return us;
-}
-
 static void *one_account(void)
 {
     return access_of(P, SETTINGS(ONE_ACCOUNT));

@@ -1,26 +1,25 @@
-#include "rest_harness.h"
+#include "remote_harness.h"
 
 extern const provider_t provider_vapi;
-#define P      (&provider_vapi)
-#define REMOTE (provider_vapi.remote)
+#define P (&provider_vapi)
 
 #define KEY         "00000000-1111-2222-3333-444444444444"
 #define CALL        "22d23a00-05aa-40ac-a1c4-d814a84ee436"
 #define BASE        "https://api.vapi.ai"
-#define ASK(s, url) assert_asks(REMOTE, access, &(s), (url), "authorization", "Bearer " KEY)
+#define ASK(s, url) assert_str(url_of(P, access, &(s), "authorization", "Bearer " KEY), (url))
 
 static void *access;
 
 static int setup(void **state)
 {
     (void)harness_setup(state);
-    access = access_of(REMOTE, SETTINGS({"VAPI_API_KEY", KEY}));
+    access = access_of(P, SETTINGS({"VAPI_API_KEY", KEY}));
     return 0;
 }
 
 static int teardown(void **state)
 {
-    REMOTE->access_free(access);
+    P->remote->access_free(access);
     return harness_teardown(state);
 }
 
@@ -31,11 +30,6 @@ static remote_step_t sweep(const char *what, const char *from, const char *to)
     return (remote_step_t){.what = what, .from_us = at(from), .to_us = at(to)};
 }
 
-static str_t answer(const char *name)
-{
-    return fixture(arena_printf(test_arena, "vapi/api-answer.%s.json", name).base);
-}
-
 /* ---- settings ---- */
 
 static void test_without_a_key_there_is_no_access(void **state)
@@ -43,11 +37,11 @@ static void test_without_a_key_there_is_no_access(void **state)
     err_t err;
 
     (void)state;
-    assert_null(access_or_null(REMOTE, SETTINGS({"VAPI_API_URL", BASE}), &err));
+    assert_null(access_or_null(P, SETTINGS({"VAPI_API_URL", BASE}), &err));
     assert_int_equal(err.code, ERR_NONE);
-    assert_null(access_or_null(REMOTE, SETTINGS({"VAPI_API_KEY", "  "}), &err));
+    assert_null(access_or_null(P, SETTINGS({"VAPI_API_KEY", "  "}), &err));
     assert_int_equal(err.code, ERR_NONE);
-    REMOTE->access_free(NULL);
+    P->remote->access_free(NULL);
 }
 
 static void test_addresses_that_would_tell_the_key_are_refused(void **state)
@@ -74,24 +68,24 @@ static void test_addresses_that_would_tell_the_key_are_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(BAD); i++)
-        assert_bad_setting(REMOTE, SETTINGS({"VAPI_API_KEY", KEY}, {"VAPI_API_URL", BAD[i]}), "VAPI_API_URL", BAD[i]);
+        assert_bad_setting(P, SETTINGS({"VAPI_API_KEY", KEY}, {"VAPI_API_URL", BAD[i]}), "VAPI_API_URL", BAD[i]);
     for (size_t i = 0; i < COUNT(GOOD); i++)
-        REMOTE->access_free(access_of(REMOTE, SETTINGS({"VAPI_API_KEY", KEY}, {"VAPI_API_URL", GOOD[i]})));
-    assert_bad_setting(REMOTE, SETTINGS({"VAPI_API_KEY", "a key"}), "VAPI_API_KEY", "a key");
-    assert_bad_setting(REMOTE, SETTINGS({"VAPI_API_KEY", "key\r\nx: y"}), "VAPI_API_KEY", "key\r\nx: y");
+        P->remote->access_free(access_of(P, SETTINGS({"VAPI_API_KEY", KEY}, {"VAPI_API_URL", GOOD[i]})));
+    assert_bad_setting(P, SETTINGS({"VAPI_API_KEY", "a key"}), "VAPI_API_KEY", "a key");
+    assert_bad_setting(P, SETTINGS({"VAPI_API_KEY", "key\r\nx: y"}), "VAPI_API_KEY", "key\r\nx: y");
 }
 
 static void test_pace_is_a_setting(void **state)
 {
     static const char *const BAD[] = {"-1", "61", "x", "1s", "nan"};
-    void *fast = access_of(REMOTE, SETTINGS({"VAPI_API_KEY", KEY}, {"VAPI_API_GAP", "0.05"}));
+    void *fast = access_of(P, SETTINGS({"VAPI_API_KEY", KEY}, {"VAPI_API_GAP", "0.05"}));
 
     (void)state;
-    assert_int_equal(REMOTE->gap_us(access), 700000);
-    assert_int_equal(REMOTE->gap_us(fast), 50000);
-    REMOTE->access_free(fast);
+    assert_int_equal(P->remote->gap_us(access), 700000);
+    assert_int_equal(P->remote->gap_us(fast), 50000);
+    P->remote->access_free(fast);
     for (size_t i = 0; i < COUNT(BAD); i++)
-        assert_bad_setting(REMOTE, SETTINGS({"VAPI_API_KEY", KEY}, {"VAPI_API_GAP", BAD[i]}), "VAPI_API_GAP", "");
+        assert_bad_setting(P, SETTINGS({"VAPI_API_KEY", KEY}, {"VAPI_API_GAP", BAD[i]}), "VAPI_API_GAP", "");
 }
 
 /* ---- what is asked ---- */
@@ -102,8 +96,7 @@ static void test_a_pass_is_what_was_made_and_what_changed(void **state)
     const remote_step_t *made, *changed;
 
     (void)state;
-    remote_page_init(&page, test_arena);
-    REMOTE->begin(access, "calls", at("2026-08-12T00:00:00.0005Z"), at("2026-08-13T00:00:00.0001Z"), &page);
+    page = begin_pass(P, access, "calls", at("2026-08-12T00:00:00.0005Z"), at("2026-08-13T00:00:00.0001Z"));
     assert_int_equal(count_follows(&page), 2);
     made = &follow_at(&page, 0)->step;
     changed = &follow_at(&page, 1)->step;
@@ -119,17 +112,15 @@ static void test_open_ends_are_closed(void **state)
     const remote_step_t *made;
 
     (void)state;
-    remote_page_init(&page, test_arena);
-    REMOTE->begin(access, "calls", TIME_NONE, TIME_NONE, &page);
+    page = begin_pass(P, access, "calls", TIME_NONE, TIME_NONE);
     assert_int_equal(count_follows(&page), 1); /* nothing was made before it */
     made = &follow_at(&page, 0)->step;
     assert_int_equal(made->from_us, at("2023-01-01T00:00:00Z"));
     assert_true(made->to_us >= at("2026-08-01T00:00:00Z"));
     assert_int_equal(made->to_us % US_PER_MS, 0);
-    remote_page_init(&none, test_arena);
-    REMOTE->begin(access, "calls", at("2026-08-13T00:00:00Z"), at("2026-08-13T00:00:00Z"), &none);
-    REMOTE->begin(access, "calls", INT64_MAX, INT64_MAX, &none);
-    REMOTE->begin(access, "calls", INT64_MAX - 1, TIME_NONE, &none);
+    none = begin_pass(P, access, "calls", at("2026-08-13T00:00:00Z"), at("2026-08-13T00:00:00Z"));
+    P->remote->begin(access, "calls", INT64_MAX, INT64_MAX, &none);
+    P->remote->begin(access, "calls", INT64_MAX - 1, TIME_NONE, &none);
     assert_int_equal(count_follows(&none), 0);
 }
 
@@ -148,25 +139,24 @@ static void test_one_call_is_asked_by_its_id(void **state)
     remote_step_t s;
 
     (void)state;
-    assert_true(REMOTE->one(access, STR(CALL), test_arena, &s));
+    assert_true(P->remote->one(access, STR(CALL), test_arena, &s));
     ASK(s, BASE "/call/" CALL);
-    assert_true(REMOTE->one(access, STR("../assistant?x=\xff&y#"), test_arena, &s));
+    assert_true(P->remote->one(access, STR("../assistant?x=\xff&y#"), test_arena, &s));
     ASK(s, BASE "/call/..%2Fassistant%3Fx%3D%FF%26y%23");
-    assert_false(REMOTE->one(access, STR(".."), test_arena, &s));
-    assert_false(REMOTE->one(access, STR(""), test_arena, &s));
-    REMOTE->probe(access, test_arena, &s);
+    assert_false(P->remote->one(access, STR(".."), test_arena, &s));
+    assert_false(P->remote->one(access, STR(""), test_arena, &s));
+    P->remote->probe(access, test_arena, &s);
     ASK(s, BASE "/assistant?limit=1");
 }
 
 static void test_another_region_and_a_prefix(void **state)
 {
-    void *eu =
-        access_of(REMOTE, SETTINGS({"VAPI_API_KEY", " " KEY " "}, {"VAPI_API_URL", "https://a.example:8443/v/"}));
+    void *eu = access_of(P, SETTINGS({"VAPI_API_KEY", " " KEY " "}, {"VAPI_API_URL", "https://a.example:8443/v/"}));
     remote_step_t s = {.what = "call", .id = STR("x")};
 
     (void)state;
-    assert_asks(REMOTE, eu, &s, "https://a.example:8443/v/call/x", "authorization", "Bearer " KEY);
-    REMOTE->access_free(eu);
+    assert_str(url_of(P, eu, &s, "authorization", "Bearer " KEY), "https://a.example:8443/v/call/x");
+    P->remote->access_free(eu);
 }
 
 static void test_steps_of_nobody_are_not_asked(void **state)
@@ -183,8 +173,8 @@ static void test_steps_of_nobody_are_not_asked(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(steps); i++)
-        assert_not_asked(REMOTE, access, &steps[i]);
-    assert_unreadable(REMOTE, access, &steps[0], STR("[]"), ERR_UNKNOWN_SHAPE);
+        assert_not_asked(P, access, &steps[i]);
+    assert_unreadable(P, access, &steps[0], STR("[]"), ERR_UNKNOWN_SHAPE);
 }
 
 /* ---- what answers mean ---- */
@@ -199,9 +189,9 @@ static void test_every_call_of_a_page_is_found(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(PAGES); i++) {
-        remote_page_t page = read_answer_of(REMOTE, access, &s, answer(PAGES[i].name));
+        remote_page_t page = read_page(P, access, &s, api_answer(P, PAGES[i].name));
 
-        assert_counts(&page, PAGES[i].calls, PAGES[i].calls, 0, 0);
+        assert_page(&page, PAGES[i].calls, 0, 0, PAGES[i].calls);
         assert_understood(P, &page);
     }
 }
@@ -210,12 +200,12 @@ static void test_a_find_is_the_call_as_it_came(void **state)
 {
     remote_step_t s = {.what = "call", .id = STR(CALL)};
     str_t body = fixture("vapi/api-call.ended.json");
-    remote_page_t page = read_answer_of(REMOTE, access, &s, body);
+    remote_page_t page = read_page(P, access, &s, body);
     const remote_find_t *f = find_at(&page, 0);
     delivery_t *whole = deliver(P, "api-call", BODY_JSON, body), *d = deliver(P, f->route, BODY_JSON, f->payload);
 
     (void)state;
-    assert_counts(&page, 1, 1, 0, 0);
+    assert_page(&page, 1, 0, 0, 1);
     assert_string_equal(f->route, "api-call");
     assert_str(f->id, CALL);
     assert_int_equal(f->at_us, at("2026-08-12T16:03:20.114Z"));
@@ -258,27 +248,27 @@ static void test_a_full_page_is_asked_again_in_halves(void **state)
 
     (void)state;
     s.cursor = STR("2026-08-12T00:00:00.000Z");
-    page = read_answer_of(REMOTE, access, &s, calls_at("2026-08-12T01:00:00Z", 99));
-    assert_counts(&page, 99, 99, 0, 0);
-    page = read_answer_of(REMOTE, access, &s, calls_at("2026-08-12T01:00:00Z", 100));
-    assert_counts(&page, 100, 0, 2, 0);
+    page = read_page(P, access, &s, calls_at("2026-08-12T01:00:00Z", 99));
+    assert_page(&page, 99, 0, 0, 99);
+    page = read_page(P, access, &s, calls_at("2026-08-12T01:00:00Z", 100));
+    assert_page(&page, 0, 2, 0, 100);
     assert_halves(&page, "2026-08-12T00:00:00Z", "2026-08-12T12:00:00Z", "2026-08-13T00:00:00Z");
     assert_str(follow_at(&page, 1)->step.cursor, "2026-08-12T00:00:00.000Z");
     assert_string_equal(follow_at(&page, 1)->step.what, "calls-changed");
     small.to_us = small.from_us + 3 * US_PER_MS;
-    page = read_answer_of(REMOTE, access, &small, calls_at("2026-08-12T00:00:00Z", 1000));
+    page = read_page(P, access, &small, calls_at("2026-08-12T00:00:00Z", 1000));
     assert_halves(&page, "2026-08-12T00:00:00Z", "2026-08-12T00:00:00.002Z", "2026-08-12T00:00:00.003Z");
 }
 
 static void test_too_many_in_a_millisecond_are_said(void **state)
 {
     remote_step_t s = sweep("calls-made", "2026-08-12T00:00:00.000Z", "2026-08-12T00:00:00.001Z");
-    remote_page_t page = read_answer_of(REMOTE, access, &s, calls_at("2026-08-12T00:00:00Z", 999));
+    remote_page_t page = read_page(P, access, &s, calls_at("2026-08-12T00:00:00Z", 999));
 
     (void)state;
-    assert_counts(&page, 999, 999, 0, 0);
-    page = read_answer_of(REMOTE, access, &s, calls_at("2026-08-12T00:00:00Z", 1000));
-    assert_counts(&page, 1000, 1000, 0, 1);
+    assert_page(&page, 999, 0, 0, 999);
+    page = read_page(P, access, &s, calls_at("2026-08-12T00:00:00Z", 1000));
+    assert_page(&page, 1000, 0, 1, 1000);
     assert_string_equal(page.skips->reason, "too_many_at_once");
     assert_str(page.skips->id, "2026-08-12T00:00:00.000Z");
 }
@@ -289,26 +279,26 @@ static void test_a_server_that_ignores_the_window_is_not_split_for_ever(void **s
     remote_page_t page;
 
     (void)state;
-    assert_unreadable(REMOTE, access, &s, calls_at("2026-08-12T00:00:00Z", 100), ERR_UNKNOWN_SHAPE);
-    assert_unreadable(REMOTE, access, &s, calls_at("2026-08-09T23:59:58.9Z", 1000), ERR_UNKNOWN_SHAPE);
-    page = read_answer_of(REMOTE, access, &s, calls_at("2026-08-09T23:59:59.5Z", 100)); /* a matter of rounding */
-    assert_counts(&page, 100, 0, 2, 0);
-    page = read_answer_of(REMOTE, access, &s, calls_at("2026-08-12T00:00:00Z", 99));
-    assert_counts(&page, 99, 99, 0, 0);
+    assert_unreadable(P, access, &s, calls_at("2026-08-12T00:00:00Z", 100), ERR_UNKNOWN_SHAPE);
+    assert_unreadable(P, access, &s, calls_at("2026-08-09T23:59:58.9Z", 1000), ERR_UNKNOWN_SHAPE);
+    page = read_page(P, access, &s, calls_at("2026-08-09T23:59:59.5Z", 100)); /* a matter of rounding */
+    assert_page(&page, 0, 2, 0, 100);
+    page = read_page(P, access, &s, calls_at("2026-08-12T00:00:00Z", 99));
+    assert_page(&page, 99, 0, 0, 99);
 }
 
 static void test_rows_that_are_no_calls_are_skipped(void **state)
 {
     remote_step_t s = sweep("calls-made", "2026-08-12T00:00:00Z", "2026-08-13T00:00:00Z");
-    remote_page_t page = read_answer_of(
-        REMOTE, access, &s,
+    remote_page_t page = read_page(
+        P, access, &s,
         STR("[null,1,\"x\",[],{},{\"id\":null},{\"id\":7},{\"id\":\"\"},{\"id\":{\"id\":\"x\"}},"
             "{\"id\":\"a\",\"createdAt\":null,\"status\":[],\"artifact\":\"x\",\"customer\":1,\"costs\":{\"a\":1},"
             "\"analysis\":[1],\"startedAt\":true,\"messages\":{\"a\":{\"role\":\"user\",\"message\":\"x\"}}},"
             "{\"id\":\"b\",\"createdAt\":\"soon\",\"status\":\"ended\",\"endedReason\":{},\"cost\":\"much\"}]"));
 
     (void)state;
-    assert_counts(&page, 11, 2, 0, 9);
+    assert_page(&page, 2, 0, 9, 11);
     assert_string_equal(page.skips->reason, "unreadable");
     assert_int_equal(find_at(&page, 0)->at_us, TIME_NONE);
     assert_int_equal(find_at(&page, 1)->at_us, TIME_NONE);
@@ -337,8 +327,8 @@ static void test_answers_of_another_shape_are_refused(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(ANSWERS); i++)
         for (size_t j = 0; j < COUNT(s); j++)
-            assert_unreadable(REMOTE, access, &s[j], str_from(ANSWERS[i].body), ANSWERS[i].code);
-    assert_unreadable(REMOTE, access, &s[1], STR("{\"id\":\"b\"}"), ERR_UNKNOWN_SHAPE);
+            assert_unreadable(P, access, &s[j], str_from(ANSWERS[i].body), ANSWERS[i].code);
+    assert_unreadable(P, access, &s[1], STR("{\"id\":\"b\"}"), ERR_UNKNOWN_SHAPE);
 }
 
 static void test_a_good_key_is_told_by_any_list(void **state)
@@ -347,11 +337,11 @@ static void test_a_good_key_is_told_by_any_list(void **state)
     remote_page_t page;
 
     (void)state;
-    REMOTE->probe(access, test_arena, &s);
-    page = read_answer_of(REMOTE, access, &s, answer("assistants"));
-    assert_counts(&page, 0, 0, 0, 0);
-    page = read_answer_of(REMOTE, access, &s, STR("[]"));
-    assert_counts(&page, 0, 0, 0, 0);
+    P->remote->probe(access, test_arena, &s);
+    page = read_page(P, access, &s, api_answer(P, "assistants"));
+    assert_page(&page, 0, 0, 0, 0);
+    page = read_page(P, access, &s, STR("[]"));
+    assert_page(&page, 0, 0, 0, 0);
 }
 
 /* ---- a whole API ---- */
@@ -437,7 +427,7 @@ static void test_a_pass_finds_each_call_once(void **state)
     (void)state;
     for (int round = 0; round < 25; round++) {
         api_t *api = mem_zalloc(sizeof(*api));
-        walk_t w = {.remote = REMOTE, .access = access, .serve = serve, .note = note, .api = api};
+        walk_t w = {.provider = P, .access = access, .serve = serve, .note = note, .api = api};
         int64_t from = BEGIN + (int64_t)(next_random(&seed) % SPAN_MS);
         int64_t to = from + 1 + (int64_t)(next_random(&seed) % (2 * SPAN_MS));
 

@@ -25,6 +25,19 @@ static const cJSON *find_list(const vapi_message_t *m)
     return NULL;
 }
 
+static const struct {
+    const char *word;
+    const char *role;
+} ROLES[] = {{"user", "user"}, {"assistant", "assistant"}, {"bot", "assistant"}};
+
+str_t vapi_role(str_t role)
+{
+    for (size_t i = 0; i < COUNT(ROLES); i++)
+        if (str_eq(role, str_from(ROLES[i].word)))
+            return str_from(ROLES[i].role);
+    return STR_NONE;
+}
+
 str_t vapi_line_metadata(const cJSON *line, arena_t *a)
 {
     static const char *const KEYS[] = {"assistantId", "assistantName", "speakerLabel", "isFiltered", "detectedThreats"};

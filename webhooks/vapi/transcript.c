@@ -8,19 +8,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static const struct {
-    const char *word;
-    const char *role;
-} ROLES[] = {{"user", "user"}, {"assistant", "assistant"}, {"bot", "assistant"}};
-
-str_t vapi_role(str_t role)
-{
-    for (size_t i = 0; i < COUNT(ROLES); i++)
-        if (str_eq(role, str_from(ROLES[i].word)))
-            return str_from(ROLES[i].role);
-    return STR_NONE;
-}
-
 /* What names a line, beside its call. */
 typedef struct heard {
     str_t role, text, ms, hash;

@@ -56,11 +56,11 @@ void vapi_api_call(vapi_message_t *m);            /* report.c: no message, but t
 /* And what these are made of. vapi_read_call comes first: it sets fact, rank and version. */
 void vapi_read_call(vapi_message_t *m, rank_t rank);                         /* call.c */
 void vapi_transferred(const vapi_message_t *m);                              /* call.c */
-void vapi_progress(const vapi_message_t *m, str_t status, int64_t guess_us); /* status.c */
+void vapi_progress(const vapi_message_t *m, str_t status, int64_t guess_us); /* progress.c */
 void vapi_ended(const vapi_message_t *m, str_t reason);                      /* ended.c */
 void vapi_lines(const vapi_message_t *m, str_t source);                      /* conversation.c */
 str_t vapi_line_metadata(const cJSON *line, arena_t *a);                     /* conversation.c */
-str_t vapi_role(str_t role); /* transcript.c: user or assistant; absent for all others */
+str_t vapi_role(str_t role); /* conversation.c: user or assistant; absent for all others */
 
 /* tools.c: what a tool call is answered until tools can be configured */
 typedef str_t (*vapi_answer_fn)(const cJSON *message, arena_t *a);

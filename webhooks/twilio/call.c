@@ -167,3 +167,12 @@ void twilio_relay(twilio_request_t *r)
     if (r->call)
         fact_bool(r->call, CALL_AI_AGENT_USED, RANK_EVENT, true);
 }
+
+/* <Record transcribe="true">: the whole text at once, made afterwards; a failed one has none. The call's transcript
+ * until there is any other, since it is of one recording and not of the call. */
+void twilio_recording_text(twilio_request_t *r)
+{
+    twilio_call(r);
+    if (r->call && str_eq(r->values[TWILIO_TRANSCRIPTION_STATUS], STR("completed")))
+        fact_text(r->call, CALL_TRANSCRIPT, version_of(RANK_EVENT, 0), r->values[TWILIO_TRANSCRIPTION_TEXT]);
+}

@@ -202,13 +202,6 @@ bool twilio_understand(twilio_request_t *r, err_t *err)
     return !r->unread || err_set(err, ERR_UNKNOWN_SHAPE, "%s", r->unread);
 }
 
-bool twilio_normalise(delivery_t *d, err_t *err)
-{
-    twilio_request_t r = {.d = d};
-
-    return twilio_is_object(d) ? twilio_understand_object(d, err) : twilio_understand(&r, err);
-}
-
 bool twilio_has_name(delivery_t *d)
 {
     twilio_request_t r = {.d = d};

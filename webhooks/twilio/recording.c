@@ -1,4 +1,4 @@
-/* recording.c – recordings of a call, and their transcriptions.
+/* recording.c – recordings of a call.
  *
  * Source: twilio.com/docs/voice/api/recording and twilio.com/docs/voice/twiml/record, read 2026-11-21. A recording has
  * a callback of its own, which comes with the id of the parent leg. Other messages name a recording in passing: the
@@ -70,13 +70,4 @@ void twilio_recording(const twilio_request_t *r)
         fact_text(r->call, CALL_RECORDING, v, twilio_object(r->d->arena, entries, COUNT(entries)));
     if (worth != BEGUN && worth != ABSENT) /* there is nothing to hear at that address, or not yet */
         fact_text(r->call, CALL_RECORDING_URL, v, p[TWILIO_RECORDING_URL]);
-}
-
-/* <Record transcribe="true">: the whole text at once, made afterwards; a failed one has none. The call's transcript
- * until there is any other, since it is of one recording and not of the call. */
-void twilio_recording_text(twilio_request_t *r)
-{
-    twilio_call(r);
-    if (r->call && str_eq(r->values[TWILIO_TRANSCRIPTION_STATUS], STR("completed")))
-        fact_text(r->call, CALL_TRANSCRIPT, version_of(RANK_EVENT, 0), r->values[TWILIO_TRANSCRIPTION_TEXT]);
 }

@@ -6,17 +6,6 @@
 #include "twilio/twilio.h"
 #include "twilio/twiml.h"
 
-const hook_route_t TWILIO_ROUTES[TWILIO_ROUTE_COUNT] = {
-    {TWILIO_ROUTE_EVENTS, TWILIO_PATH_EVENTS, BODY_FORM | BODY_JSON | BODY_QUERY, 0},
-    {"voice", "/webhooks/twilio/voice", BODY_FORM | BODY_QUERY, ROUTE_ANSWER},
-    {"media-stream-twiml", "/media-stream-twiml", BODY_FORM | BODY_QUERY, ROUTE_ANSWER},
-    {TWILIO_ROUTE_STREAM, TWILIO_PATH_STREAM, BODY_QUERY, ROUTE_STREAM},
-    {TWILIO_ROUTE_API_CALL, NULL, 0, 0},
-    {TWILIO_ROUTE_API_EVENT, NULL, 0, 0},
-    {TWILIO_ROUTE_API_RECORDING, NULL, 0, 0},
-    {TWILIO_ROUTE_API_TRANSCRIPTION, NULL, 0, 0},
-};
-
 /* CallToken lets its holder place calls in the caller's name, <Pay> gives a token that charges a card, and a SIP call
  * brings the headers that its sender chose (SipHeader_X-…), credentials among them. An event of the API's has these in
  * snake_case, the address that was asked, which may have a password in it, and our answer, which may have a ticket. */
@@ -36,6 +25,13 @@ static const char *const REDACT[] = {
 /* Marks attempts at one and the same request (twilio.com/docs/usage/webhooks/webhooks-connection-overrides, read
  * 2026-11-21). Whether every request has it is not said. */
 static const char *const KEEP_HEADERS[] = {TWILIO_IDEMPOTENCY_TOKEN, NULL};
+
+static bool normalise(delivery_t *d, err_t *err)
+{
+    twilio_request_t r = {.d = d};
+
+    return twilio_is_object(d) ? twilio_understand_object(d, err) : twilio_understand(&r, err);
+}
 
 static void reply(delivery_t *d, const hook_context_t *with, hook_reply_t *out)
 {
@@ -60,7 +56,7 @@ const provider_t provider_twilio = {
     .admit = twilio_admit,
     .redact = REDACT,
     .keep_headers = KEEP_HEADERS,
-    .normalise = twilio_normalise,
+    .normalise = normalise,
     .our_number = twilio_our_number,
     .reply = reply,
     .sign = twilio_sign,

@@ -117,7 +117,6 @@ typedef struct twilio_request {
 } twilio_request_t;
 
 /* message.c: which message a request is, and so what is made of it and how it is answered */
-bool twilio_normalise(delivery_t *d, err_t *err);
 bool twilio_understand(twilio_request_t *r, err_t *err); /* r->d->root has the parameters */
 bool twilio_has_name(delivery_t *d); /* a request like d is named by its parameters, and not by the hash of them */
 bool twilio_wants_twiml(const delivery_t *d);
@@ -133,7 +132,7 @@ void twilio_stream(twilio_request_t *r);         /* call.c: a media stream */
 void twilio_heard(twilio_request_t *r);          /* stream.c: the same, by our own ears */
 void twilio_relay(twilio_request_t *r);          /* call.c: a session of ConversationRelay */
 void twilio_dial(twilio_request_t *r);           /* dial.c: the leg that a <Dial> made */
-void twilio_recording_text(twilio_request_t *r); /* recording.c: the transcription of a recording */
+void twilio_recording_text(twilio_request_t *r); /* call.c: the transcription of a recording */
 void twilio_transcription(twilio_request_t *r);  /* transcription.c: transcription in real time */
 void twilio_gather(twilio_request_t *r);         /* gather.c: what a caller said or keyed in */
 void twilio_gather_partial(twilio_request_t *r); /* gather.c: what it may become */
@@ -175,7 +174,7 @@ typedef struct twilio_entry {
 str_t twilio_object(arena_t *a, const twilio_entry_t *entries, size_t count);
 bool twilio_is_number(str_t s); /* as JSON writes one, without an exponent */
 
-/* twilio.c */
+/* routes.c */
 #define TWILIO_ROUTE_COUNT 8
 extern const hook_route_t TWILIO_ROUTES[TWILIO_ROUTE_COUNT];
 #define TWILIO_ROUTE_EVENTS            "events"       /* where everything is reported */

@@ -166,12 +166,6 @@ static bool is_new(run_t *r, const step_t *parent, step_t *s, const uint8_t page
     return false;
 }
 
-/* Of a call without an end: it was not found, and may be by another name. */
-static bool is_same_question(const step_t *parent, const remote_page_t *page, const step_t *s)
-{
-    return parent->reaped.base && !page->finds && str_eq(parent->at.id, s->at.id);
-}
-
 static followers_t take_follows(run_t *r, const step_t *parent, const remote_page_t *page, const uint8_t page_hash[16])
 {
     followers_t out = {.count = 0};
@@ -183,8 +177,8 @@ static followers_t take_follows(run_t *r, const step_t *parent, const remote_pag
     for (const remote_follow_t *f = page->follows; f; f = f->next) {
         step_t *s = step_new(&f->step, f->change_mark, parent->window);
 
-        if (is_same_question(parent, page, s))
-            s->reaped = (str_t){mem_strdup(parent->reaped), parent->reaped.len};
+        if (step_goes_on(parent, page, &s->at))
+            step_ask_about(s, parent->calls, parent->n_calls);
         if (is_new(r, parent, s, page_hash))
             out.list[out.count++] = s;
         else
@@ -285,8 +279,8 @@ static void take_gone(run_t *r, step_t *s, arena_t *a)
     remote_page_t nothing;
 
     remote_page_init(&nothing, a);
-    if (s->reaped.base) {
-        h.list[h.count++] = find_infer_gone(r->o->provider, s->reaped);
+    if (s->n_calls) {
+        h.list[h.count++] = find_infer_gone(r->o->provider, s->calls[0]);
     } else {
         report_skip(r->report, "gone", s->at.id);
     }

@@ -57,7 +57,7 @@ static void take_find(audit_t *d, const remote_find_t *f)
         delivery_free(delivery);
 }
 
-static void answer_candidate(audit_t *d, str_t id, bool there);
+static void answer_candidates(audit_t *d, const step_t *s, const remote_page_t *page);
 
 static bool take_page(void *ctx, const step_t *s, const remote_page_t *page)
 {
@@ -65,8 +65,7 @@ static bool take_page(void *ctx, const step_t *s, const remote_page_t *page)
 
     for (const remote_find_t *f = page ? page->finds : NULL; f; f = f->next)
         take_find(d, f);
-    if (s->reaped.base)
-        answer_candidate(d, s->reaped, page != NULL);
+    answer_candidates(d, s, page);
     return !audit_diff_is_full(&d->diff) || compare(d);
 }
 
@@ -84,6 +83,14 @@ static void answer_candidate(audit_t *d, str_t id, bool there)
             d->asked[i].answered = true;
             d->asked[i].there = there;
         }
+}
+
+/* A page with nothing on it says nothing. */
+static void answer_candidates(audit_t *d, const step_t *s, const remote_page_t *page)
+{
+    for (size_t i = 0; i < s->n_calls; i++)
+        if (!page || page->finds)
+            answer_candidate(d, s->calls[i], page != NULL);
 }
 
 static void note_stored(audit_t *d, audit_list_id_t list, const audit_stored_t *call, const char *why)
@@ -130,7 +137,7 @@ static const char *ask_for(audit_t *d, const audit_stored_t *call)
         return "not in the list; it cannot be asked for by itself";
     }
     s = step_new(&at, STR_NONE, NULL);
-    s->reaped = (str_t){mem_strdup(call->id), call->id.len};
+    step_ask_about(s, &call->id, 1);
     d->asked[d->n_asked] = (candidate_t){.stored = *call};
     d->asked[d->n_asked++].stored.id = arena_dup(d->result->arena, call->id);
     walk_add(&d->walk, s);

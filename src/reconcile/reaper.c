@@ -6,13 +6,12 @@
 static void add(run_t *r, str_t call_id, arena_t *a)
 {
     remote_step_t at = {.from_us = TIME_NONE, .to_us = TIME_NONE};
-
     step_t *s;
 
     if (!r->remote->one(r->o->access, call_id, a, &at))
         return;
     s = step_new(&at, STR_NONE, NULL);
-    s->reaped = (str_t){mem_strdup(call_id), call_id.len};
+    step_ask_about(s, &call_id, 1);
     agenda_push(&r->agenda, s);
 }
 

@@ -40,8 +40,22 @@ void step_free(step_t *s)
     drop(s->at.id);
     drop(s->at.cursor);
     drop(s->mark);
-    drop(s->reaped);
+    for (size_t i = 0; i < s->n_calls; i++)
+        drop(s->calls[i]);
+    free(s->calls);
     free(s);
+}
+
+void step_ask_about(step_t *s, const str_t *calls, size_t n)
+{
+    s->calls = mem_alloc((n + 1) * sizeof(*s->calls));
+    for (size_t i = 0; i < n; i++)
+        s->calls[s->n_calls++] = keep(calls[i]);
+}
+
+bool step_goes_on(const step_t *s, const remote_page_t *page, const remote_step_t *next)
+{
+    return s->n_calls && !page->finds && s->at.id.base && str_eq(s->at.id, next->id);
 }
 
 void step_hash(const step_t *s, uint8_t out[16])

@@ -20,8 +20,9 @@ typedef struct step {
     remote_step_t at;      /* its texts are the step's own */
     str_t mark;            /* of at.id, once this is done; absent: none */
     int64_t id;            /* in reconcile_steps; 0: it is not kept there */
-    window_t *window;      /* NULL: it is not of a window, but comes of a call that the reaper looks after */
-    str_t reaped;          /* the step's own: that call, where this step asks whether it is known; else absent */
+    window_t *window;      /* NULL: it is not of a window, but comes of calls that the reaper looks after */
+    str_t *calls;          /* the step's own: calls of which it asks whether they are known (step_ask_about) */
+    size_t n_calls;        /* 0: it asks about none */
     bool asked;            /* a request that must not be made twice was made */
     bool once;             /* such a request is under way */
     int tries;             /* in this run */
@@ -32,5 +33,9 @@ typedef struct step {
 step_t *step_new(const remote_step_t *at, str_t mark, window_t *window);
 void step_free(step_t *s); /* NULL is fine */
 void step_hash(const step_t *s, uint8_t out[16]);
+void step_ask_about(step_t *s, const str_t *calls, size_t n); /* once; copies them */
+/* Whether `next`, of the page that came of s, asks the same once more: that call was not found, and may be by another
+ * name, or elsewhere. The page itself is then no answer. */
+bool step_goes_on(const step_t *s, const remote_page_t *page, const remote_step_t *next);
 
 #endif

@@ -126,7 +126,16 @@ static bool repeats(const step_t *parent, const step_t *s, const uint8_t hash[16
            memcmp(parent->before, hash, sizeof(parent->before)) == 0;
 }
 
-static void follow(walk_t *w, const step_t *parent, const remote_page_t *page)
+/* A question that goes on is the next step's, and this one has no answer to it. */
+static void hand_on(step_t *parent, step_t *s)
+{
+    s->calls = parent->calls;
+    s->n_calls = parent->n_calls;
+    parent->calls = NULL;
+    parent->n_calls = 0;
+}
+
+static void follow(walk_t *w, step_t *parent, const remote_page_t *page)
 {
     uint8_t hash[16];
 
@@ -140,6 +149,8 @@ static void follow(walk_t *w, const step_t *parent, const remote_page_t *page)
         }
         if (strcmp(parent->at.what, s->at.what) == 0)
             memcpy(s->before, hash, sizeof(s->before));
+        if (step_goes_on(parent, page, &s->at))
+            hand_on(parent, s);
         walk_add(w, s);
     }
 }
@@ -150,7 +161,7 @@ static void give(walk_t *w, const step_t *s, const remote_page_t *page)
         w->over = true;
 }
 
-static void take_page(walk_t *w, const step_t *s, const remote_page_t *page)
+static void take_page(walk_t *w, step_t *s, const remote_page_t *page)
 {
     if (page->gone) {
         give(w, s, NULL);

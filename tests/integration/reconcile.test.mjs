@@ -369,6 +369,45 @@ describe('a call without an end', () => {
             'completed',
         );
     });
+
+    test('is looked for in each account: what its own says of it holds, and it has failed where none knows it', async (t) => {
+        const SECOND = 'AC000000000000000000000000000000ad';
+        const TOKEN = 'ffeeddccbbaa99887766554433221100';
+        const ours = twilioCall('second', {account: SECOND});
+        const lost = twilioCall('nowhere', {account: SECOND});
+        const {database, api, env} = await setUp(t, [over, ours]);
+        const accounts = {...env, TWILIO_ACCOUNTS: `${SECOND}:${TOKEN}`};
+        const hookline = await startHookline({DATABASE_URL: database.url, TWILIO_ACCOUNTS: accounts.TWILIO_ACCOUNTS});
+        for (const [call, token] of [[over], [ours, TOKEN], [lost, TOKEN]])
+            for (const event of call.events.filter(({name}) => name === 'in-progress'))
+                assert.equal((await send(hookline.url, await event.sign({token}))).status, 204);
+        await hookline.end();
+        await database.rows(`UPDATE voice_calls SET created_at = now() - interval '4 h', started_at = NULL, connected_at = NULL`);
+
+        const audit = async () => JSON.parse((await begin(accounts, 'audit', '--json', '--provider', 'twilio').ended).stdout).providers[0];
+        const found = await audit();
+        assert.deepEqual(
+            found.only_here.map(({id, why}) => [id, why]),
+            [[lost.callSid, 'still open here; not known there']],
+        );
+        assert.deepEqual(found.differing.map(({id}) => id).sort(), [over.callSid, ours.callSid].sort());
+
+        const asked = api.requests.length;
+        const {code, stdout} = await begin(accounts, 'reconcile', 'twilio', '--json').ended;
+        assert.equal(code, 0, stdout);
+        const stored = await database.rows('SELECT provider_call_id AS id, status, end_reason AS reason FROM voice_calls');
+        assert.deepEqual(Object.fromEntries(stored.map(({id, status, reason}) => [id, [status, reason]])), {
+            [over.callSid]: ['completed', 'completed'],
+            [ours.callSid]: ['completed', 'completed'],
+            [lost.callSid]: ['failed', 'unknown_to_provider'],
+        });
+        const requests = api.requests.slice(asked);
+        const askedFor = ({callSid}) => requests.filter(({path}) => path.endsWith(`/${callSid}.json`)).map(({path}) => path.split('/')[3]);
+        assert.deepEqual([over, ours, lost].map(askedFor), [[SECRETS.TWILIO_ACCOUNT_SID], ...Array(2).fill([SECRETS.TWILIO_ACCOUNT_SID, SECOND])]);
+        const own = `Basic ${Buffer.from(`${SECOND}:${TOKEN}`).toString('base64')}`;
+        for (const {path, authorization} of requests) assert.equal(authorization === own, path.includes(SECOND), path);
+        assert.deepEqual((await audit()).differing, []);
+    });
 });
 
 test('used wrongly, it says how, and exits 2', () => {

@@ -7,6 +7,7 @@ extern const provider_t provider_twilio;
 
 #define AC    "AC000000000000000000000000000000ac"
 #define AC2   "AC000000000000000000000000000000ad"
+#define AC3   "AC000000000000000000000000000000ae"
 #define CA1   "CA00000000000000000000000000000001"
 #define CA2   "CA00000000000000000000000000000002"
 #define CA4   "CA00000000000000000000000000000004"
@@ -167,7 +168,7 @@ static void test_an_open_window_has_no_bounds(void **state)
 static void test_one_call_is_asked_for_by_its_sid(void **state)
 {
     static const char *const BAD[] = {"", "CA", "RE1", "CA/../x", "CA1?x", "CA 1", "CA1\r\nx: y"};
-    void *access = one_account(), *two = access_of(P, SETTINGS(ONE_ACCOUNT, {"TWILIO_ACCOUNTS", AC2 ":x"}));
+    void *access = one_account();
     remote_step_t step;
 
     (void)state;
@@ -176,9 +177,67 @@ static void test_one_call_is_asked_for_by_its_sid(void **state)
     assert_str(step.id, CA2);
     for (size_t i = 0; i < COUNT(BAD); i++)
         assert_false(P->remote->one(access, str_from(BAD[i]), test_arena, &step));
-    assert_false(P->remote->one(two, STR(CA2), test_arena, &step)); /* of which account it is nobody knows */
     P->remote->access_free(access);
-    P->remote->access_free(two);
+}
+
+/* Asked of one account after the other, for as long as each says `status`: how many were asked. */
+static size_t ask_in_turn(void *access, int status, remote_step_t *step, remote_page_t *last)
+{
+    remote_response_t r = {.status = status, .body = STR("{\"code\": 20404}")};
+
+    for (size_t asked = 1;; asked++) {
+        remote_page_init(last, test_arena);
+        if (!P->remote->refused(access, step, &r, last) || !last->follows)
+            return asked;
+        assert_page(last, 0, 1, 0, 0);
+        assert_absent(follow_at(last, 0)->change_mark);
+        *step = follow_at(last, 0)->step;
+        assert_string_equal(step->what, "call");
+        assert_str(step->id, CA2);
+    }
+}
+
+static void test_a_call_is_looked_for_in_one_account_after_the_other(void **state)
+{
+    static const int OTHERS[] = {400, 401, 403, 429, 500};
+    void *access = access_of(P, SETTINGS(ONE_ACCOUNT, {"TWILIO_ACCOUNTS", AC2 ":second," AC3 ":third"},
+                                         {"TWILIO_API_URL", "https://proxy.example/twilio"}));
+    remote_step_t step, events;
+    remote_request_t r;
+    remote_page_t page;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(OTHERS); i++) {
+        assert_true(P->remote->one(access, STR(CA2), test_arena, &step));
+        assert_int_equal(ask_in_turn(access, OTHERS[i], &step, &page), 1);
+    }
+    assert_int_equal(ask_in_turn(access, 404, &step, &page), 3);
+    assert_page(&page, 0, 0, 0, 0);
+    r = request_of(P, access, &step, 0);
+    assert_str(r.url, "https://proxy.example/twilio/2010-04-01/Accounts/" AC3 "/Calls/" CA2 ".json");
+    assert_str(field_of(&r, "authorization"), basic(AC3 ":third").base);
+    page = read_page(P, access, &step, fixture("twilio/api/api-call.completed.json"));
+    events = follow_at(&page, 0)->step;
+    assert_str(events.cursor, "/twilio/2010-04-01/Accounts/" AC3 "/Calls/" CA2 "/Events.json?PageSize=1000");
+    assert_int_equal(ask_in_turn(access, 404, &events, &page), 1); /* of its events 404 says what it says */
+    P->remote->access_free(access);
+}
+
+static void test_nothing_is_concluded_where_calls_come_of_an_account_that_is_not_named(void **state)
+{
+    void *access =
+        access_of(P, SETTINGS({"TWILIO_AUTH_TOKEN", TOKEN}, {"TWILIO_ACCOUNTS", AC ":first," AC2 ":second"}));
+    remote_step_t step;
+    remote_page_t page;
+
+    (void)state;
+    assert_true(P->remote->one(access, STR(CA2), test_arena, &step));
+    assert_int_equal(ask_in_turn(access, 404, &step, &page), 2);
+    assert_page(&page, 0, 0, 1, 0);
+    assert_false(page.gone);
+    assert_string_equal(skip_at(&page, 0)->reason, "account_not_named");
+    assert_str(skip_at(&page, 0)->id, CA2);
+    P->remote->access_free(access);
 }
 
 static void test_what_is_no_path_of_a_known_account_is_not_asked(void **state)
@@ -648,6 +707,8 @@ int main(void)
         provider_test(test_a_window_is_asked_for_with_a_day_more),
         provider_test(test_an_open_window_has_no_bounds),
         provider_test(test_one_call_is_asked_for_by_its_sid),
+        provider_test(test_a_call_is_looked_for_in_one_account_after_the_other),
+        provider_test(test_nothing_is_concluded_where_calls_come_of_an_account_that_is_not_named),
         provider_test(test_what_is_no_path_of_a_known_account_is_not_asked),
         provider_test(test_a_page_of_calls_is_found_and_followed),
         provider_test(test_only_what_is_in_the_window_is_found),

@@ -28,6 +28,7 @@ typedef struct access {
     char *prefix; /* what follows in TWILIO_API_URL, without a final slash */
     login_t *logins;
     size_t count;
+    bool has_nameless; /* a token lets in calls of an account that is not named, and so cannot be asked */
 } access_t;
 
 static char *basic(str_t user, str_t password)
@@ -110,7 +111,7 @@ static const login_t *login_of(const access_t *a, str_t sid)
     return NULL;
 }
 
-/* The newest token of each account; one whose account is not told cannot be asked for. */
+/* The newest token of each account. */
 static bool read_tokens(access_t *a, const setting_source_t *from, err_t *err)
 {
     err_t why = {.code = ERR_NONE};
@@ -119,7 +120,9 @@ static bool read_tokens(access_t *a, const setting_source_t *from, err_t *err)
     for (size_t i = 0; k && i < k->count; i++) {
         str_t sid = str_from(k->accounts[i].sid);
 
-        if (!str_is_empty(sid) && !login_of(a, sid))
+        if (str_is_empty(sid))
+            a->has_nameless = true;
+        else if (!login_of(a, sid))
             add_login(a, sid, sid, k->accounts[i].tokens.items[0].text);
     }
     twilio_keys_free(k);
@@ -264,16 +267,19 @@ static remote_step_t step_of(const char *what, str_t id, str_t cursor)
     return (remote_step_t){.what = what, .from_us = TIME_NONE, .to_us = TIME_NONE, .id = id, .cursor = cursor};
 }
 
-/* Of several accounts none is known to be the call's. */
+static remote_step_t call_step(const access_t *from, size_t login, str_t call_id, arena_t *a)
+{
+    return step_of("call", call_id,
+                   arena_printf(a, "%s" ROOT "%s/Calls/" STR_FMT ".json", from->prefix, from->logins[login].sid,
+                                STR_ARG(call_id)));
+}
+
+/* Whose of several accounts the call is shows by who knows it: they are asked in turn (see refused). */
 static bool one(const void *access, str_t call_id, arena_t *a, remote_step_t *out)
 {
-    const access_t *from = access;
-
-    if (from->count != 1 || !is_sid(call_id, STR("CA")))
+    if (!is_sid(call_id, STR("CA")))
         return false;
-    *out = step_of(
-        "call", call_id,
-        arena_printf(a, "%s" ROOT "%s/Calls/" STR_FMT ".json", from->prefix, from->logins[0].sid, STR_ARG(call_id)));
+    *out = call_step(access, 0, call_id, a);
     return true;
 }
 
@@ -562,6 +568,29 @@ static bool read_answer(const void *access, const remote_step_t *step, const rem
     return root && err_set(err, ERR_UNKNOWN_SHAPE, "a step \"%.40s\" is not known", step->what);
 }
 
+/* ---- what is not there ---- */
+
+/* An account knows its own calls only, and of another's says 404: a call is gone when all have. Where calls come in of
+ * an account that nobody has named, it may be one of those. */
+static bool refused(const void *access, const remote_step_t *step, const remote_response_t *r, remote_page_t *out)
+{
+    const access_t *from = access;
+    const login_t *asked = login_of(from, account_of(step->cursor));
+    size_t next = asked ? (size_t)(asked - from->logins) + 1 : 0;
+    remote_step_t then;
+
+    if (r->status != 404 || strcmp(step->what, "call") != 0 || !asked)
+        return false;
+    if (next < from->count) {
+        then = call_step(from, next, step->id, out->arena);
+        remote_then(out, &then, STR_NONE);
+        return true;
+    }
+    if (from->has_nameless)
+        remote_skipped(out, "account_not_named", step->id);
+    return from->has_nameless;
+}
+
 /* ---- the table ---- */
 
 /* Calls are kept for about 13 months (developers of integrations say so; twilio.com/docs/usage/bulkexport has what is
@@ -586,4 +615,5 @@ const remote_t TWILIO_REMOTE = {
     .probe = probe,
     .ask = ask,
     .read = read_answer,
+    .refused = refused,
 };

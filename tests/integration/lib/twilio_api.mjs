@@ -1,5 +1,5 @@
 // twilio_api.mjs – Twilio's REST API, as far as hookline asks it: calls, and what was asked of us in their course. It knows
-// the calls of calls.mjs, and misbehaves as it is told.
+// the calls of calls.mjs, each account its own, and misbehaves as it is told.
 //
 //     const api = await startTwilioApi(calls);
 //     … TWILIO_API_URL: api.url, api.requests, api.misbehave = (request) => ({status: 429, headers: {'retry-after': '1'}}) …
@@ -8,7 +8,9 @@ import {createServer} from 'node:http';
 import {SECRETS} from './hookline.mjs';
 import {START_MS} from './calls.mjs';
 
-const ROOT = `/2010-04-01/Accounts/${SECRETS.TWILIO_ACCOUNT_SID}`;
+const rootOf = (account) => `/2010-04-01/Accounts/${account}`;
+const ROOT = rootOf(SECRETS.TWILIO_ACCOUNT_SID);
+const accountOf = (call) => call.events[0].params.AccountSid;
 const rfc2822 = (ms) => new Date(ms).toUTCString().replace('GMT', '+0000');
 const snake = (name) => name.replace(/(?<=[a-z])(?=[A-Z])/g, '_').toLowerCase();
 
@@ -31,7 +33,7 @@ function callObject(call) {
         price: '-0.01400',
         price_unit: 'USD',
         status: 'completed',
-        uri: `${ROOT}/Calls/${call.callSid}.json`,
+        uri: `${rootOf(accountOf(call))}/Calls/${call.callSid}.json`,
     };
 }
 
@@ -58,19 +60,21 @@ export async function startTwilioApi(calls, {pageSize = 20} = {}) {
     const api = {calls, requests: [], misbehave: () => null};
 
     const answer = (path, params) => {
-        const events = new RegExp(`^${ROOT}/Calls/(CA[0-9a-f]+)/Events.json$`).exec(path);
-        const one = new RegExp(`^${ROOT}/Calls/(CA[0-9a-f]+).json$`).exec(path);
-        const known = (sid) => api.calls.find(({callSid}) => callSid === sid);
-        if (path === `${ROOT}/Calls.json`) {
+        const [, account, below] = /^\/2010-04-01\/Accounts\/(\w+)\/(.*)$/.exec(path) ?? [];
+        const events = /^Calls\/(CA[0-9a-f]+)\/Events.json$/.exec(below);
+        const one = /^Calls\/(CA[0-9a-f]+).json$/.exec(below);
+        const calls = api.calls.filter((call) => accountOf(call) === account);
+        const known = (sid) => calls.find(({callSid}) => callSid === sid);
+        if (below === 'Calls.json') {
             const at = Number(params.get('Page') ?? 0);
-            const rows = api.calls.slice(at * pageSize, (at + 1) * pageSize);
-            const more = (at + 1) * pageSize < api.calls.length;
+            const rows = calls.slice(at * pageSize, (at + 1) * pageSize);
+            const more = (at + 1) * pageSize < calls.length;
             const query = new URLSearchParams(params);
             query.set('Page', at + 1);
             return page('calls', rows.map(callObject), more ? `${path}?${query}` : null);
         }
-        if (path === `${ROOT}/Recordings.json`) return page('recordings', [], null);
-        if (path === `${ROOT}/Transcriptions.json`) return page('transcriptions', [], null);
+        if (below === 'Recordings.json') return page('recordings', [], null);
+        if (below === 'Transcriptions.json') return page('transcriptions', [], null);
         if (events && known(events[1])) return page('events', known(events[1]).events.map(eventObject), null);
         if (one && known(one[1])) return callObject(known(one[1]));
         return null;

@@ -59,3 +59,11 @@ void remote_rows(remote_page_t *p, str_t first_id, str_t last_id)
     if (!str_is_empty(first_id) && !str_is_empty(last_id))
         p->rows = arena_concat(p->arena, parts, COUNT(parts));
 }
+
+bool remote_finds(const remote_page_t *p, str_t id)
+{
+    for (const remote_find_t *f = p->finds; f; f = f->next)
+        if (str_eq(f->id, id))
+            return true;
+    return false;
+}

@@ -85,6 +85,7 @@ remote_find_t *remote_found(remote_page_t *p, const char *route, str_t payload, 
 void remote_then(remote_page_t *p, const remote_step_t *step, str_t change_mark); /* copies the step's texts */
 void remote_skipped(remote_page_t *p, const char *reason, str_t id);
 void remote_rows(remote_page_t *p, str_t first_id, str_t last_id);
+bool remote_finds(const remote_page_t *p, str_t id); /* whether that call is among what was found */
 
 /* What the engine does with an answer that is no 2xx, when the provider does not say otherwise (`refused`): 401, 403,
  * 402: the run ends, an operator must act; 404: gone; 408, 425, 429, 5xx: again, later (Retry-After is honoured);
@@ -105,7 +106,8 @@ typedef struct remote {
 
     const remote_resource_t *resources;
     size_t n_resources;
-    bool forgets_ended;   /* it knows a call only while it lives: of one that is not listed nothing can be concluded */
+    bool forgets_ended;   /* it knows a call only while it lives: of one that is not listed nothing can be concluded but
+                             that it has ended */
     int most_at_once;     /* requests in flight */
     int64_t least_gap_us; /* between the beginnings of two requests; 0: none */
     /* The same where a setting says it. NULL: least_gap_us. */
@@ -113,7 +115,9 @@ typedef struct remote {
 
     /* The steps that a pass over [from, to) of a resource begins with, added as follows of an empty page. */
     void (*begin)(const void *access, const char *resource, int64_t from_us, int64_t to_us, remote_page_t *out);
-    /* The step that fetches one call, for the reaper and the audit. False: its API has none. */
+    /* The step that fetches one call, for the reaper and the audit. False: its API has none. With forgets_ended it is
+     * the same step for all of them, and finds what lives: it is made once, and a call that it does not find is over.
+     */
     bool (*one)(const void *access, str_t call_id, arena_t *a, remote_step_t *out);
     /* The request that tells whether the key is good, for `hookline check`. */
     void (*probe)(const void *access, arena_t *a, remote_step_t *out);

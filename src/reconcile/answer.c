@@ -272,18 +272,42 @@ static void take_page(run_t *r, step_t *s, const remote_page_t *page)
     keep_page(r, s, &h, page);
 }
 
+static void infer_gone(run_t *r, haul_t *h, str_t call)
+{
+    h->list = mem_realloc(h->list, (h->count + 1) * sizeof(*h->list));
+    h->list[h->count++] = find_infer_gone(r->o->provider, call);
+}
+
 /* The provider knows no such thing. Of a call without an end that is what it has come to; of anything else, nothing. */
 static void take_gone(run_t *r, step_t *s, arena_t *a)
 {
-    haul_t h = {.list = mem_alloc(sizeof(*h.list))};
+    haul_t h = {.list = NULL};
     remote_page_t nothing;
 
     remote_page_init(&nothing, a);
-    if (s->n_calls) {
-        h.list[h.count++] = find_infer_gone(r->o->provider, s->calls[0]);
-    } else {
+    if (s->n_calls)
+        infer_gone(r, &h, s->calls[0]);
+    else
         report_skip(r->report, "gone", s->at.id);
+    keep_page(r, s, &h, &nothing);
+}
+
+/* Which of the calls that it asks about are not among those that live. What the others are at is told by the list that
+ * every run begins with. A row that cannot be read may be any of them. */
+static void take_living(run_t *r, step_t *s, const remote_page_t *page)
+{
+    haul_t h = {.list = NULL};
+    remote_page_t nothing;
+
+    r->report->seen += page->seen;
+    if (page->skips) {
+        run_fail_step(r, s, "not all of what lives can be read, so nothing is concluded of what is not there");
+        return;
     }
+    remote_page_init(&nothing, page->arena);
+    for (size_t i = 0; i < s->n_calls; i++)
+        if (!remote_finds(page, s->calls[i]))
+            infer_gone(r, &h, s->calls[i]);
     keep_page(r, s, &h, &nothing);
 }
 
@@ -302,6 +326,8 @@ static void read_answer(run_t *r, step_t *s, answer_t *a)
             run_fail_step(r, s, err.detail[0] ? err.detail : "the answer is not what was expected");
     } else if (page.gone) {
         take_gone(r, s, a->arena);
+    } else if (s->n_calls && r->remote->forgets_ended) {
+        take_living(r, s, &page);
     } else {
         take_page(r, s, &page);
     }
@@ -371,7 +397,7 @@ void run_take_answer(run_t *r, step_t *s, answer_t *a)
     char why[300];
 
     count_request(r, a);
-    if (verdict == VERDICT_GONE && s->window && !s->at.id.base)
+    if (verdict == VERDICT_GONE && !s->at.id.base)
         verdict = VERDICT_STEP; /* a list is never gone */
     if (!a->came && a->err.code == ERR_TOO_LARGE)
         verdict = VERDICT_STEP;

@@ -26,8 +26,9 @@ typedef struct audit {
     audit_diff_t diff;
     struct candidate *asked; /* calls that are here and were not listed: those asked for */
     size_t n_asked;
-    err_t *err; /* of the database */
-    bool lost;  /* it is gone */
+    step_t *living; /* the one step that asks for all of them, where the provider tells of what lives only */
+    err_t *err;     /* of the database */
+    bool lost;      /* it is gone */
 } audit_t;
 
 /* ---- what the API tells ---- */
@@ -85,12 +86,22 @@ static void answer_candidate(audit_t *d, str_t id, bool there)
         }
 }
 
-/* A page with nothing on it says nothing. */
+/* Of what lives all is told, but for rows that could not be read; any other page with nothing on it says nothing. */
+static bool is_answer(const audit_t *d, const remote_page_t *page, str_t call, bool *there)
+{
+    bool is_list = d->provider->remote->forgets_ended;
+
+    *there = page && (is_list ? remote_finds(page, call) : page->finds != NULL);
+    return *there || !page || (is_list && !page->skips);
+}
+
 static void answer_candidates(audit_t *d, const step_t *s, const remote_page_t *page)
 {
+    bool there;
+
     for (size_t i = 0; i < s->n_calls; i++)
-        if (!page || page->finds)
-            answer_candidate(d, s->calls[i], page != NULL);
+        if (is_answer(d, page, s->calls[i], &there))
+            answer_candidate(d, s->calls[i], there);
 }
 
 static void note_stored(audit_t *d, audit_list_id_t list, const audit_stored_t *call, const char *why)
@@ -121,13 +132,27 @@ static bool is_past_retention(const audit_t *d, const audit_stored_t *call)
     return kept_us && call->at_us < d->result->until_us - kept_us;
 }
 
+/* One step about all of those that are asked for together: it is not known yet which these are. */
+static void ask_together(audit_t *d, const remote_step_t *at)
+{
+    if (!d->living)
+        d->living = step_new(at, STR_NONE, NULL);
+}
+
+static void ask_alone(audit_t *d, const remote_step_t *at, str_t call)
+{
+    step_t *s = step_new(at, STR_NONE, NULL);
+
+    step_ask_about(s, &call, 1);
+    walk_add(&d->walk, s);
+}
+
 /* NULL: it was asked for, and the answer says. */
 static const char *ask_for(audit_t *d, const audit_stored_t *call)
 {
     const remote_t *remote = d->provider->remote;
     remote_step_t at = {.from_us = TIME_NONE, .to_us = TIME_NONE};
     arena_t *a;
-    step_t *s;
 
     if (d->n_asked == AUDIT_MAX_ASKED)
         return "not in the list; not asked for by itself: there are too many";
@@ -136,13 +161,27 @@ static const char *ask_for(audit_t *d, const audit_stored_t *call)
         arena_free(a);
         return "not in the list; it cannot be asked for by itself";
     }
-    s = step_new(&at, STR_NONE, NULL);
-    step_ask_about(s, &call->id, 1);
     d->asked[d->n_asked] = (candidate_t){.stored = *call};
     d->asked[d->n_asked++].stored.id = arena_dup(d->result->arena, call->id);
-    walk_add(&d->walk, s);
+    if (remote->forgets_ended)
+        ask_together(d, &at);
+    else
+        ask_alone(d, &at, call->id);
     arena_free(a);
     return NULL;
+}
+
+static void add_living(audit_t *d)
+{
+    str_t *calls = mem_alloc((d->n_asked + 1) * sizeof(*calls));
+
+    for (size_t i = 0; i < d->n_asked; i++)
+        calls[i] = d->asked[i].stored.id;
+    if (d->living) {
+        step_ask_about(d->living, calls, d->n_asked);
+        walk_add(&d->walk, d->living);
+    }
+    free(calls);
 }
 
 static void look_at_stored(audit_t *d, const audit_stored_t *call)
@@ -236,6 +275,7 @@ static void read_provider(audit_t *d)
     if (!ok || d->out->asked == AUDIT_FAILED)
         return;
     find_only_here(d);
+    add_living(d);
     if (!d->lost && walk_on(d))
         settle_candidates(d);
 }

@@ -1,18 +1,44 @@
-/* reaper.c – of a run: calls whose end was never heard. Their provider is asked for each of them by itself. */
+/* reaper.c – of a run: calls whose end was never heard. Their provider is asked for each of them by itself; one that
+ * knows calls only while they live, once for all of them. */
 #include "reconcile/run_inside.h"
 
 #define MOST_AT_A_TIME 500 /* in one run; those that were asked about longest ago first */
 
-static void add(run_t *r, str_t call_id, arena_t *a)
+typedef struct question {
+    remote_step_t at;
+    str_t *calls;
+    size_t count;
+} question_t;
+
+static void ask(run_t *r, const question_t *q)
 {
-    remote_step_t at = {.from_us = TIME_NONE, .to_us = TIME_NONE};
     step_t *s;
 
-    if (!r->remote->one(r->o->access, call_id, a, &at))
+    if (!q->count)
         return;
-    s = step_new(&at, STR_NONE, NULL);
-    step_ask_about(s, &call_id, 1);
+    s = step_new(&q->at, STR_NONE, NULL);
+    step_ask_about(s, q->calls, q->count);
     agenda_push(&r->agenda, s);
+}
+
+/* The agenda's last is its first: the calls come backwards. */
+static void ask_about(run_t *r, const str_t *ids, size_t count, arena_t *a)
+{
+    question_t q = {.calls = arena_alloc(a, (count + 1) * sizeof(*q.calls))};
+
+    for (size_t i = count; i-- > 0;) {
+        remote_step_t at = {.from_us = TIME_NONE, .to_us = TIME_NONE};
+
+        if (!r->remote->one(r->o->access, ids[i], a, &at))
+            continue;
+        q.at = at;
+        q.calls[q.count++] = ids[i];
+        if (!r->remote->forgets_ended) {
+            ask(r, &q);
+            q.count = 0;
+        }
+    }
+    ask(r, &q);
 }
 
 void run_add_stale(run_t *r)
@@ -23,8 +49,7 @@ void run_add_stale(run_t *r)
     str_t *ids;
 
     if (ledger_stale(r->o->ledger, r->o->stale_us, MOST_AT_A_TIME, a, &ids, &count, &err))
-        for (size_t i = count; i-- > 0;)
-            add(r, ids[i], a);
+        ask_about(r, ids, count, a);
     else
         run_end_early(r, "calls without an end could not be read", &err);
     arena_free(a);

@@ -34,9 +34,10 @@ typedef struct world {
     int commits, restarts, asked_once, failed_steps, renewals;
     size_t planned, covered, failed;
     size_t deliveries;
-    char last_key[120], last_reason[60];
+    char last_key[120], last_reason[60], keys[400];
     int64_t watermark_us, planned_watermark_us;
-    const char *stale;
+    const char *stale; /* ids, each with a blank after it */
+    bool forgets;      /* the provider knows calls only while they live */
     int stale_asked;
     char end[16];
 } world_t;
@@ -147,6 +148,7 @@ bool ledger_commit(ledger_t *l, ledger_page_t *page, err_t *err)
 
         assert_int_equal(d->way, WAY_RECONCILE);
         (void)snprintf(w.last_key, sizeof(w.last_key), STR_FMT, STR_ARG(d->event_key));
+        (void)snprintf(w.keys + strlen(w.keys), sizeof(w.keys) - strlen(w.keys), "%s ", w.last_key);
         (void)snprintf(w.last_reason, sizeof(w.last_reason), STR_FMT, STR_ARG(d->error));
         if (d->call_id.base)
             page->touched[page->n_touched++] =
@@ -183,9 +185,11 @@ bool ledger_stale(ledger_t *l, int64_t age_us, size_t most, arena_t *a, str_t **
     (void)err;
     assert_int_equal(age_us, 3 * 3600 * US_PER_S);
     w.stale_asked++;
-    *count = w.stale != NULL;
-    *ids = arena_alloc(a, sizeof(**ids));
-    **ids = str_from(w.stale);
+    *count = 0;
+    *ids = arena_alloc(a, MOST * sizeof(**ids));
+    for (str_t left = str_from(w.stale), id; str_split(&left, ' ', &id);)
+        if (id.len)
+            (*ids)[(*count)++] = id;
     return true;
 }
 
@@ -230,7 +234,8 @@ static answer_t *receive(void *ctx, int64_t until_us)
     return NULL;
 }
 
-/* ---- the provider: {"items": [{"id"}], "next": cursor, "details": [{"id", "mark"}], "gone": true} ---- */
+/* ---- the provider: {"items": [{"id"}], "next": cursor, "details": [{"id", "mark"}], "gone": true,
+ * "skipped": true} ---- */
 
 static bool normalise(delivery_t *d, err_t *err)
 {
@@ -258,7 +263,9 @@ static bool one(const void *access, str_t call_id, arena_t *a, remote_step_t *ou
     (void)access;
     (void)a;
     *out = (remote_step_t){.what = "one", .from_us = TIME_NONE, .to_us = TIME_NONE, .id = call_id};
-    return true;
+    if (w.forgets)
+        *out = (remote_step_t){.what = "living", .from_us = TIME_NONE, .to_us = TIME_NONE};
+    return !str_starts(call_id, STR("other"));
 }
 
 static bool ask(const void *access, const remote_step_t *step, int64_t now_us, arena_t *a, remote_request_t *out,
@@ -286,6 +293,8 @@ static bool read_it(const void *access, const remote_step_t *step, const remote_
     if (!root)
         return false;
     (void)json_bool(root, "gone", &out->gone);
+    if (json_at(root, "skipped"))
+        remote_skipped(out, "unreadable", STR_NONE);
     for (const cJSON *i = json_at(root, "items") ? json_at(root, "items")->child : NULL; i; i = i->next) {
         out->seen++;
         (void)remote_found(out, "api", json_print(out->arena, i), json_str(i, "id"), TIME_NONE);
@@ -346,8 +355,10 @@ static run_status_t run_with(void (*script)(str_t url, int count, answer_t *a), 
 {
     transport_t transport = {.now_us = now, .send = send_it, .receive = receive};
     ledger_t ledger = {0};
+    remote_t remote = REMOTE;
+    provider_t provider = MADE_UP;
     run_options_t o = {
-        .provider = &MADE_UP,
+        .provider = &provider,
         .transport = &transport,
         .ledger = &ledger,
         .resource = resource,
@@ -360,6 +371,8 @@ static run_status_t run_with(void (*script)(str_t url, int count, answer_t *a), 
     };
     run_status_t status;
 
+    remote.forgets_ended = w.forgets;
+    provider.remote = &remote;
     w.script = script;
     status = run_make(&o, &report);
     for (int i = w.received; i < w.requests; i++)
@@ -666,7 +679,7 @@ static void test_a_page_that_postgresql_refuses_fails_alone(void **state)
     (void)state;
     reset();
     w.commit_fails = ERR_CONTENT;
-    w.stale = "x";
+    w.stale = "x ";
     assert_int_equal(run_with(two_pages, NULL), RUN_FAILED);
     assert_int_equal(w.failed, 1);
     assert_int_equal(w.requests, 2); /* the call without an end, too */
@@ -715,7 +728,7 @@ static void test_a_call_that_the_provider_does_not_know_has_failed_by_inference(
 {
     (void)state;
     reset();
-    w.stale = "x";
+    w.stale = "x ";
     assert_int_equal(run_with(none_known, NULL), RUN_DONE);
     assert_int_equal(w.deliveries, 1);
     assert_string_equal(w.last_key, "inferred:x:unknown_to_provider");
@@ -733,7 +746,7 @@ static void test_a_call_that_it_knows_is_what_it_says(void **state)
 {
     (void)state;
     reset();
-    w.stale = "x";
+    w.stale = "x ";
     assert_int_equal(run_with(still_known, NULL), RUN_DONE);
     assert_string_equal(w.last_key, "item:x");
 }
@@ -749,16 +762,89 @@ static void test_of_a_call_that_nobody_answers_for_nothing_is_concluded(void **s
 {
     (void)state;
     reset();
-    w.stale = "x";
+    w.stale = "x ";
     (void)run_with(nobody_home, NULL);
     assert_int_equal(w.deliveries, 0);
+}
+
+/* What is known of a call while it lives is known of all at once. */
+static void three_live(str_t url, int count, answer_t *a)
+{
+    (void)count;
+    if (is_url(url, "living//"))
+        say(a, "{\"items\": [{\"id\": \"b\"}, {\"id\": \"new\"}, {\"id\": \"d\"}], \"details\": [{\"id\": \"b\"}]}");
+}
+
+static void test_of_calls_that_are_forgotten_as_they_end_one_request_tells_which_live(void **state)
+{
+    (void)state;
+    reset();
+    w.forgets = true;
+    w.stale = "a b other1 c d e other2 ";
+    assert_int_equal(run_with(three_live, NULL), RUN_DONE);
+    assert_int_equal(w.requests, 2);
+    assert_string_equal(w.urls[1], "living//");
+    assert_int_equal(w.deliveries, 3);
+    assert_non_null(strstr(w.keys, "inferred:a:ended_unseen "));
+    assert_non_null(strstr(w.keys, "inferred:c:ended_unseen "));
+    assert_non_null(strstr(w.keys, "inferred:e:ended_unseen "));
+    assert_int_equal(w.commits, 2);
+    assert_int_equal(report.all_errors, 0);
+}
+
+static void test_none_is_asked_about_where_none_can_be(void **state)
+{
+    (void)state;
+    reset();
+    w.forgets = true;
+    w.stale = "other1 other2 ";
+    assert_int_equal(run_with(three_live, NULL), RUN_DONE);
+    assert_int_equal(w.requests, 1);
+    assert_int_equal(w.deliveries, 0);
+}
+
+static void no_such_address(str_t url, int count, answer_t *a)
+{
+    (void)count;
+    if (is_url(url, "living//"))
+        a->response.status = 404;
+}
+
+static void test_a_list_of_what_lives_that_is_not_there_ends_no_call(void **state)
+{
+    (void)state;
+    reset();
+    w.forgets = true;
+    w.stale = "a b ";
+    (void)run_with(no_such_address, NULL);
+    assert_int_equal(w.requests, 2);
+    assert_int_equal(w.deliveries, 0);
+    assert_true(has_error("living: the provider answers 404"));
+}
+
+static void one_row_unreadable(str_t url, int count, answer_t *a)
+{
+    (void)count;
+    if (is_url(url, "living//"))
+        say(a, "{\"items\": [{\"id\": \"b\"}], \"skipped\": true}");
+}
+
+static void test_nor_does_one_of_which_a_row_cannot_be_read(void **state)
+{
+    (void)state;
+    reset();
+    w.forgets = true;
+    w.stale = "a b ";
+    (void)run_with(one_row_unreadable, NULL);
+    assert_int_equal(w.deliveries, 0);
+    assert_true(has_error("nothing is concluded"));
 }
 
 static void test_who_asks_for_one_resource_gets_that_one(void **state)
 {
     (void)state;
     reset();
-    w.stale = "x";
+    w.stale = "x ";
     assert_int_equal(run_with(two_pages, "calls"), RUN_DONE);
     assert_int_equal(w.stale_asked, 0);
 }
@@ -803,6 +889,10 @@ int main(void)
         cmocka_unit_test(test_a_call_that_the_provider_does_not_know_has_failed_by_inference),
         cmocka_unit_test(test_a_call_that_it_knows_is_what_it_says),
         cmocka_unit_test(test_of_a_call_that_nobody_answers_for_nothing_is_concluded),
+        cmocka_unit_test(test_of_calls_that_are_forgotten_as_they_end_one_request_tells_which_live),
+        cmocka_unit_test(test_none_is_asked_about_where_none_can_be),
+        cmocka_unit_test(test_a_list_of_what_lives_that_is_not_there_ends_no_call),
+        cmocka_unit_test(test_nor_does_one_of_which_a_row_cannot_be_read),
         cmocka_unit_test(test_who_asks_for_one_resource_gets_that_one),
         cmocka_unit_test(test_it_stops_when_told_and_leaves_its_windows),
     };

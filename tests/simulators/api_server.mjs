@@ -48,6 +48,15 @@ export function inThisOrder(pattern, kinds) {
 
 export const newestFirst = (list, at) => [...list].sort((a, b) => at(b) - at(a));
 
+/** make(list), made once for each list: world.known() gives the same one until there is something new to know. */
+export function oncePerList(make) {
+    const made = new WeakMap();
+    return (list) => {
+        if (!made.has(list)) made.set(list, make(list));
+        return made.get(list);
+    };
+}
+
 export async function serveApi(answer, {latencyMs = 0, fault = () => null, port = 0, host = '127.0.0.1'} = {}) {
     const requests = [];
     let inFlight = 0;

@@ -7,7 +7,7 @@
 // '/v1/calls' or '/v1/conversations'; under the other name there is nothing. `paging`: 'loop' leads back to the first page,
 // 'repeat' gives the same page under another cursor.
 
-import {newestFirst, serveApi} from './api_server.mjs';
+import {newestFirst, oncePerList, serveApi} from './api_server.mjs';
 
 export const BEY_KEY = 'a-key-of-beyond-presence';
 const LIMIT = 10;
@@ -75,18 +75,18 @@ const SHAPES = {
 };
 
 const error = (status, detail) => ({status, body: {detail}});
+const newestCalls = oncePerList((known) => newestFirst(known, (told) => told.startedMs));
 
 export async function serveBeyondPresence(
     world,
     {key = BEY_KEY, generation = 'status', prefix = '/v1/calls', paging = 'normal', ...server} = {},
 ) {
     const shape = (told) => SHAPES[generation](told, told.endedMs <= world.now() ? told.endedMs : null);
-    const calls = () => newestFirst(world.known('beyond_presence'), (told) => told.startedMs);
     const page = (query) => {
         const limit = Number(query.get('limit') ?? LIMIT);
         if (!(limit >= 1 && limit <= LIMIT_MOST))
             return error(422, [{loc: ['query', 'limit'], msg: 'Input should be less than or equal to 50', type: 'less_than_equal'}]);
-        const all = calls();
+        const all = newestCalls(world.known('beyond_presence'));
         if (generation === 'bare') return {body: all.map(shape)};
         const at = Number(Buffer.from(query.get('cursor') ?? '', 'base64url').toString() || 0);
         const begin = paging === 'repeat' ? 0 : at;

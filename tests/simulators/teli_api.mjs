@@ -5,7 +5,7 @@
 // and count is that of the page. Its rows have no numbers and no transcript. format=json is an export: all of them, up to
 // `exportMost`, X-Export-Truncated above that. `ignoresWindow`: start_date and end_date are paid no heed.
 
-import {newestFirst, serveApi} from './api_server.mjs';
+import {newestFirst, oncePerList, serveApi} from './api_server.mjs';
 
 export const TELI_KEY = 'a-key-of-teli';
 export const ORGANIZATION = '1735611774964x329409709645939916';
@@ -157,6 +157,8 @@ const agentObject = ({voice, unique, id, name}) => ({
     modified_at: '2026-07-01T10:00:00.000000',
 });
 
+const newestCalls = oncePerList((known) => newestFirst(known, ({row}) => row.start_timestamp));
+
 export async function serveTeli(
     world,
     {key = TELI_KEY, agents = [AGENT], exportMost = EXPORT_MOST, ignoresWindow = false, ...server} = {},
@@ -165,10 +167,8 @@ export async function serveTeli(
         const status = query.get('call_status') ?? 'ended';
         const bound = (name, otherwise) => (query.has(name) && !ignoresWindow ? Date.parse(query.get(name)) : otherwise);
         const [least, most] = [bound('start_date', -Infinity), bound('end_date', Infinity)];
-        const found = world
-            .known('teli')
-            .filter(({row}) => row.call_status === status && row.start_timestamp > least && row.start_timestamp < most);
-        return newestFirst(found, ({row}) => row.start_timestamp);
+        const isFound = ({row}) => row.call_status === status && row.start_timestamp > least && row.start_timestamp < most;
+        return newestCalls(world.known('teli')).filter(isFound);
     };
     const list = (query) => {
         if (!query.get('organization_id')) return error(400, 'organization_id is required');

@@ -5,7 +5,7 @@
 // Lists are newest first, in pages of PageSize (50, at most `mostInPage`); next_page_uri has a PageToken. `paging`: 'loop'
 // leads back to the first page, 'repeat' gives the same page again under another token.
 
-import {newestFirst, serveApi} from './api_server.mjs';
+import {newestFirst, oncePerList, serveApi} from './api_server.mjs';
 
 export const ACCOUNT = 'AC000000000000000000000000000000ac';
 export const TOKEN = '00112233445566778899aabbccddeeff';
@@ -210,18 +210,34 @@ const error = (status, code, message) => ({
 const notFound = (path) => error(404, 20404, `The requested resource ${path} was not found`);
 
 /** "StartTime>" and "StartTime<"; a day alone is its midnight, UTC. */
-function inWindow(query, filter, rfc) {
-    const at = Date.parse(rfc);
-    const bound = (sign) => (query.has(filter + sign) ? Date.parse(query.get(filter + sign)) : null);
-    const [least, most] = [bound('>'), bound('<')];
-    return (least === null || at >= least) && (most === null || at <= most);
+function windowOf(query, filter) {
+    const bound = (sign, otherwise) => (query.has(filter + sign) ? Date.parse(query.get(filter + sign)) : otherwise);
+    const [least, most] = filter === null ? [-Infinity, Infinity] : [bound('>', -Infinity), bound('<', Infinity)];
+    return ({at}) => at >= least && at <= most;
 }
 
+const KINDS = {Calls: (told) => told.call, Recordings: (told) => told.recording, Transcriptions: (told) => told.transcription};
+
+const listOf = (key, of, filter, at) => ({
+    key,
+    filter,
+    newest: oncePerList((known) => {
+        const rows = known.map(of).filter(Boolean);
+        return newestFirst(rows.map((row) => ({row, at: Date.parse(at(row))})), (dated) => dated.at);
+    }),
+});
 const LISTS = {
-    'Calls.json': {key: 'calls', of: (told) => told.call, filter: 'StartTime', at: (row) => row.start_time},
-    'Recordings.json': {key: 'recordings', of: (told) => told.recording, filter: 'DateCreated', at: (row) => row.date_created},
-    'Transcriptions.json': {key: 'transcriptions', of: (told) => told.transcription, filter: null, at: (row) => row.date_created},
+    'Calls.json': listOf('calls', KINDS.Calls, 'StartTime', (row) => row.start_time),
+    'Recordings.json': listOf('recordings', KINDS.Recordings, 'DateCreated', (row) => row.date_created),
+    'Transcriptions.json': listOf('transcriptions', KINDS.Transcriptions, null, (row) => row.date_created),
 };
+
+/** Kind → sid → object. */
+const bySid = oncePerList((known) =>
+    Object.fromEntries(
+        Object.entries(KINDS).map(([kind, of]) => [kind, new Map(known.map(of).filter(Boolean).map((object) => [object.sid, object]))]),
+    ),
+);
 
 export async function serveTwilio(world, {mostInPage = 1000, paging = 'normal', token = TOKEN, ...server} = {}) {
     const base = `/${VERSION}/Accounts/${ACCOUNT}`;
@@ -248,15 +264,11 @@ export async function serveTwilio(world, {mostInPage = 1000, paging = 'normal', 
             previous_page_uri: null,
         };
     };
-    const list = ({key, of, filter, at}, request) => {
-        const rows = world
-            .known('twilio')
-            .map(of)
-            .filter((row) => row && (filter === null || inWindow(request.query, filter, at(row))));
-        return {body: page(newestFirst(rows, (row) => Date.parse(at(row))), key, request)};
+    const list = ({key, filter, newest}, request) => {
+        const found = newest(world.known('twilio')).filter(windowOf(request.query, filter));
+        return {body: page(found.map(({row}) => row), key, request)};
     };
     const single = (object, path) => (object ? {body: object} : notFound(path));
-    const find = (of, sid) => world.known('twilio').map(of).find((object) => object?.sid === sid);
 
     const answer = (request) => {
         const {path, headers} = request;
@@ -269,8 +281,7 @@ export async function serveTwilio(world, {mostInPage = 1000, paging = 'normal', 
             const told = world.find('twilio', sid);
             return told ? {body: page(told.events, 'events', request)} : notFound(path);
         }
-        const of = {Calls: (told) => told.call, Recordings: (told) => told.recording, Transcriptions: (told) => told.transcription}[kind];
-        return of ? single(find(of, sid), path) : notFound(path);
+        return single(kind && bySid(world.known('twilio'))[kind].get(sid), path);
     };
     return serveApi(answer, server);
 }

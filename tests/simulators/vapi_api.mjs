@@ -3,7 +3,7 @@
 //
 // GET /call is a bare array, newest createdAt first, 100 unless `limit` says otherwise (1000 at most): no cursor, no page.
 
-import {newestFirst, serveApi} from './api_server.mjs';
+import {newestFirst, oncePerList, serveApi} from './api_server.mjs';
 
 export const VAPI_KEY = 'a-private-key-of-vapi';
 const LIMIT = 100;
@@ -108,26 +108,31 @@ const error = (statusCode, word, message) => ({status: statusCode, body: {messag
 
 const BOUNDS = {Gt: (a, b) => a > b, Lt: (a, b) => a < b, Ge: (a, b) => a >= b, Le: (a, b) => a <= b};
 
-function fits(call, query) {
-    return ['createdAt', 'updatedAt'].every((field) =>
-        Object.entries(BOUNDS).every(([sign, compare]) => {
-            const bound = query.get(field + sign);
-            return bound === null || compare(Date.parse(call[field]), Date.parse(bound));
-        }),
+/** Of a query: whether a call's times are within its bounds. */
+function boundsOf(query) {
+    const bounds = ['createdAt', 'updatedAt'].flatMap((field) =>
+        Object.entries(BOUNDS)
+            .filter(([sign]) => query.has(field + sign))
+            .map(([sign, compare]) => ({field, compare, bound: Date.parse(query.get(field + sign))})),
     );
+    return (times) => bounds.every(({field, compare, bound}) => compare(times[field], bound));
 }
+
+const newestCalls = oncePerList((known) => {
+    const dated = known.map(({object}) => ({object, createdAt: Date.parse(object.createdAt), updatedAt: Date.parse(object.updatedAt)}));
+    return newestFirst(dated, ({createdAt}) => createdAt);
+});
 
 export async function serveVapi(world, {key = VAPI_KEY, mostInPage = LIMIT_MOST, ...server} = {}) {
     const answer = ({method, path, query, headers}) => {
         if (headers.authorization !== `Bearer ${key}`)
             return error(401, 'Unauthorized', 'Invalid Key. Hot tip, you may be using the private key instead of the public key, or vice versa.');
-        const calls = () => world.known('vapi').map(({object}) => object);
         if (method === 'GET' && path === '/assistant') return {body: []};
         if (method === 'GET' && path === '/call') {
             const limit = Number(query.get('limit') ?? LIMIT);
             if (!(limit >= 0 && limit <= LIMIT_MOST)) return error(400, 'Bad Request', ['limit must not be greater than 1000']);
-            const found = calls().filter((call) => fits(call, query));
-            return {body: newestFirst(found, (call) => Date.parse(call.createdAt)).slice(0, Math.min(limit, mostInPage))};
+            const found = newestCalls(world.known('vapi')).filter(boundsOf(query));
+            return {body: found.slice(0, Math.min(limit, mostInPage)).map(({object}) => object)};
         }
         const [, id] = /^\/call\/([^/]+)$/.exec(path) ?? [];
         const call = id && world.find('vapi', id)?.object;

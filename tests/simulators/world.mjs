@@ -57,14 +57,21 @@ export function createWorld({seed = 'world', now = Date.now, lagMs = 0} = {}) {
         for (const provider of by) byId.set(`${provider} ${told[provider].providerCallId}`, told[provider]);
         return made;
     };
+    const whole = new Map(); // provider → {count, lagMs, list}: what was known when nothing was unknown
     const world = {
         call,
         calls,
         now,
         lagMs,
-        /** What the API of a provider knows by now, in the order in which the calls were made. */
-        known: (provider) =>
-            calls.map(({told}) => told[provider]).filter((told) => told && told.knownFromMs + world.lagMs <= now()),
+        /** What the API of a provider knows by now, in the order in which the calls were made; not to be changed. */
+        known: (provider) => {
+            const before = whole.get(provider);
+            if (before?.count === calls.length && before.lagMs === world.lagMs) return before.list;
+            const all = calls.map(({told}) => told[provider]).filter(Boolean);
+            const list = all.filter(({knownFromMs}) => knownFromMs + world.lagMs <= now());
+            if (list.length === all.length) whole.set(provider, {count: calls.length, lagMs: world.lagMs, list});
+            return list;
+        },
         /** One of them; undefined: it is not known. */
         find: (provider, id) => {
             const told = byId.get(`${provider} ${id}`);

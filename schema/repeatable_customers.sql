@@ -140,19 +140,23 @@ BEGIN
 END
 $$;
 
--- What the step came to, for each of these calls that is there: since a moment, that of the transaction's beginning if none is
--- given. created: a new customer, for this call. updated: this call told of its customer what it had not told before.
--- duplicate: it told nothing new. unknown_agent: its agent is no business's. no_number: nobody's number is known.
-CREATE OR REPLACE FUNCTION public.hookline_customer_outcomes(of_provider text, ids text[], since timestamptz DEFAULT now())
-RETURNS TABLE (provider_call_id text, outcome text, business_id uuid, customer_id uuid)
+-- What the step came to for a call, since a moment. created: a new customer, for this call. updated: this call told of its
+-- customer what it had not told before. duplicate: it told nothing new. unknown_agent: its agent is no business's.
+-- no_number: nobody's number is known.
+CREATE OR REPLACE FUNCTION public.hookline_customer_outcome(c public.voice_calls, since timestamptz) RETURNS text
 LANGUAGE sql STABLE AS $$
-    SELECT c.provider_call_id,
-           CASE WHEN c.business_id IS NULL THEN 'unknown_agent'
+    SELECT CASE WHEN c.business_id IS NULL THEN 'unknown_agent'
                 WHEN c.customer_number IS NULL THEN 'no_number'
                 WHEN c.customer_made_at >= since THEN 'created'
                 WHEN c.customer_at >= since THEN 'updated'
-                ELSE 'duplicate' END,
-           c.business_id, k.id
+                ELSE 'duplicate' END
+$$;
+
+-- The same of each of these calls that is there; since the transaction's beginning, if no moment is given.
+CREATE OR REPLACE FUNCTION public.hookline_customer_outcomes(of_provider text, ids text[], since timestamptz DEFAULT now())
+RETURNS TABLE (provider_call_id text, outcome text, business_id uuid, customer_id uuid)
+LANGUAGE sql STABLE AS $$
+    SELECT c.provider_call_id, public.hookline_customer_outcome(c, since), c.business_id, k.id
     FROM public.voice_calls c
     LEFT JOIN public.customers k ON k.business_id = c.business_id AND k.phone_number = c.customer_number
     WHERE c.provider = of_provider AND c.provider_call_id = ANY (ids)

@@ -167,6 +167,8 @@ static void print_skips(const report_t *r)
     for (size_t i = 0; i < r->n_skips; i++) {
         const report_skips_t *s = &r->skips[i];
 
+        if (!s->count)
+            continue;
         printf("  skipped   %8" PRIu64 "  ", s->count);
         command_print_safely(str_from(s->reason));
         for (size_t j = 0; j < s->n_ids && j < SHOWN_IDS; j++) {
@@ -175,6 +177,16 @@ static void print_skips(const report_t *r)
         }
         printf(s->count > SHOWN_IDS && s->n_ids ? " …\n" : "\n");
     }
+}
+
+static void print_business(const report_business_t *b)
+{
+    printf("  business  ");
+    print_safely(b->id ? b->name : "(others)");
+    printf(": calls %" PRIu64 " new, %" PRIu64 " updated, %" PRIu64 " unchanged; customers %" PRIu64
+           " created, %" PRIu64 " updated, %" PRIu64 " duplicate, %" PRIu64 " no_number\n",
+           b->calls[BECAME_NEW], b->calls[BECAME_UPDATED], b->calls[BECAME_UNCHANGED], b->customers[CUSTOMER_CREATED],
+           b->customers[CUSTOMER_UPDATED], b->customers[CUSTOMER_DUPLICATE], b->customers[CUSTOMER_NO_NUMBER]);
 }
 
 static void print_errors(const report_t *r)
@@ -205,6 +217,8 @@ static void print_text(const provider_t *p, const request_t *q, run_status_t sta
     for (size_t i = 0; i < COUNT(COUNTS); i++)
         printf("  %-9s %8" PRIu64 "\n", COUNTS[i].name, COUNTS[i].count);
     print_skips(r);
+    for (size_t i = 0; i < r->n_businesses; i++)
+        print_business(&r->businesses[i]);
     print_errors(r);
 }
 
@@ -222,6 +236,8 @@ static void print_json(const provider_t *p, const request_t *q, run_status_t sta
     report_print_skips(r, &out);
     buf_add(&out, STR(", \"skipped_ids\": "));
     report_print_ids(r, &out);
+    buf_add(&out, STR(", \"per_business\": "));
+    report_print_businesses(r, &out);
     buf_printf(&out, ", \"error_count\": %" PRIu64 ", \"errors\": ", r->all_errors);
     report_print_errors(r, &out);
     buf_add(&out, STR("}\n"));

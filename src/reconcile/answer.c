@@ -216,8 +216,11 @@ static void drop_followers(followers_t *f)
 
 static void note_calls(run_t *r, const ledger_page_t *done)
 {
-    for (size_t i = 0; i < done->n_touched; i++)
-        report_call(r->report, done->touched[i].provider, done->touched[i].call_id, done->touched[i].became);
+    for (size_t i = 0; i < done->n_touched; i++) {
+        const touched_t *t = &done->touched[i];
+
+        report_call(r->report, t->provider, t->call_id, t->became, &t->customer);
+    }
 }
 
 static bool commit(run_t *r, step_t *s, haul_t *h, followers_t *f, arena_t *a, err_t *err)

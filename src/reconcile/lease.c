@@ -173,14 +173,18 @@ static bool write_run(ledger_t *l, const char *status, const report_t *r, err_t 
     json.len = 0;
     report_print_errors(r, &json);
     ledger_json(l, buf_str(&json));
+    json.len = 0;
+    report_print_businesses(r, &json);
+    ledger_json(l, buf_str(&json));
     for (size_t i = 0; i < COUNT(counts); i++)
         ledger_int(l, (int64_t)counts[i]);
     ledger_int(l, (int64_t)r->steps_left);
     row = ledger_query(l,
                        "UPDATE public.reconcile_runs SET status = $2, skipped = $3, skipped_ids = $4, errors = $5, "
-                       "requests = $6, seen = $7, fetched = $8, created = $9, updated = $10, unchanged = $11, "
-                       "duplicate = $12, steps_done = $6, steps_left = $13, progressed_at = now(), finished_at = CASE "
-                       "WHEN $2 <> 'running' THEN now() END WHERE id = $1 RETURNING cancel_asked_at IS NOT NULL",
+                       "per_business = $6, requests = $7, seen = $8, fetched = $9, created = $10, updated = $11, "
+                       "unchanged = $12, duplicate = $13, steps_done = $7, steps_left = $14, progressed_at = now(), "
+                       "finished_at = CASE WHEN $2 <> 'running' THEN now() END WHERE id = $1 RETURNING "
+                       "cancel_asked_at IS NOT NULL",
                        err);
     l->told_us = clock_mono_us();
     l->canceled = row && PQntuples(row) == 1 && PQgetvalue(row, 0, 0)[0] == 't';

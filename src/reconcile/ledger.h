@@ -84,6 +84,7 @@ bool ledger_window_end(ledger_t *l, window_t *w, err_t *err); /* covered; with a
 typedef struct touched {
     str_t provider, call_id;
     became_t became;
+    report_customer_t customer; /* as the step's own transaction left it */
 } touched_t;
 
 /* A step that is done. */

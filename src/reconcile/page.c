@@ -49,7 +49,8 @@ static calls_t calls_of(arena_t *a, const batch_t *b)
             str_t provider = str_from(b->rows[kind][i].provider), call_id = b->rows[kind][i].fact->call_id;
 
             if (!is_known(&c, provider, call_id))
-                c.list[c.count++] = (touched_t){arena_dup(a, provider), arena_dup(a, call_id), BECAME_UNCHANGED};
+                c.list[c.count++] = (touched_t){
+                    .provider = arena_dup(a, provider), .call_id = arena_dup(a, call_id), .became = BECAME_UNCHANGED};
         }
     }
     qsort(c.list, c.count, sizeof(*c.list), by_call);
@@ -62,19 +63,23 @@ static calls_t calls_of(arena_t *a, const batch_t *b)
 
 /* ---- their rows, before and after ---- */
 
-enum { ROW_TABLE, ROW_ID, ROW_CALL, ROW_TEXT };
+enum { ROW_TABLE, ROW_ID, ROW_CALL, ROW_TEXT, ROW_OUTCOME, ROW_BUSINESS, ROW_NAME, ROW_NUMBER };
 
-/* By table and id, in the order of their bytes; ROW_CALL counts from 1. */
+/* By table and id, in the order of their bytes; ROW_CALL counts from 1. What follows ROW_TEXT only calls have, and an
+ * outcome only where somebody has entered agents of the provider. */
 static PGresult *read_rows(ledger_t *l, const calls_t *c, err_t *err)
 {
     static const char ROWS[] =
         "WITH k AS MATERIALIZED (SELECT v.id, u.n FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS u (p, i, n) "
         "JOIN public.voice_calls v ON v.provider = u.p AND v.provider_call_id = u.i) SELECT * FROM (SELECT "
-        "'voice_calls' AS t, v.id::text AS id, k.n, (to_jsonb(v) - 'versions' - 'updated_at')::text FROM k JOIN "
-        "public.voice_calls v ON v.id = k.id UNION ALL SELECT 'voice_messages', m.id::text, k.n, (to_jsonb(m) - "
-        "'versions')::text FROM k JOIN public.voice_messages m ON m.call_id = k.id UNION ALL SELECT "
-        "'call_participants', p.id::text, k.n, (to_jsonb(p) - 'versions')::text FROM k JOIN public.call_participants p "
-        "ON p.call_id = k.id) rows ORDER BY t COLLATE \"C\", id COLLATE \"C\"";
+        "'voice_calls' AS t, v.id::text AS id, k.n, (to_jsonb(v) - 'versions' - 'updated_at')::text, CASE WHEN "
+        "v.business_id IS NOT NULL OR EXISTS (SELECT FROM public.business_agents b WHERE b.provider = v.provider) THEN "
+        "public.hookline_customer_outcome(v, now()) END, v.business_id::text, left(v.business_name, 200), "
+        "v.customer_number FROM k JOIN public.voice_calls v ON v.id = k.id UNION ALL SELECT 'voice_messages', "
+        "m.id::text, k.n, (to_jsonb(m) - 'versions')::text, NULL, NULL, NULL, NULL FROM k JOIN public.voice_messages m "
+        "ON m.call_id = k.id UNION ALL SELECT 'call_participants', p.id::text, k.n, (to_jsonb(p) - 'versions')::text, "
+        "NULL, NULL, NULL, NULL FROM k JOIN public.call_participants p ON p.call_id = k.id) rows ORDER BY t COLLATE "
+        "\"C\", id COLLATE \"C\"";
 
     ledger_params(l);
     params_begin_array(&l->params, PG_TEXT, c->count);
@@ -132,6 +137,18 @@ static size_t compare(calls_t *c, const PGresult *before, const PGresult *after,
         note_change(c, after, j, order != 0);
     }
     return count;
+}
+
+static void note_customers(const calls_t *c, const PGresult *after, arena_t *a)
+{
+    for (int i = 0; i < PQntuples(after); i++)
+        if (!PQgetisnull(after, i, ROW_OUTCOME))
+            c->list[ledger_int_at(after, i, ROW_CALL) - 1].customer = (report_customer_t){
+                .outcome = report_outcome(ledger_text_at(after, i, ROW_OUTCOME)),
+                .business_id = arena_dup(a, ledger_text_at(after, i, ROW_BUSINESS)),
+                .business_name = arena_dup(a, ledger_text_at(after, i, ROW_NAME)),
+                .number = arena_dup(a, ledger_text_at(after, i, ROW_NUMBER)),
+            };
 }
 
 static bool write_changes(ledger_t *l, const change_t *changes, size_t count, err_t *err)
@@ -238,6 +255,7 @@ static page_end_t write_batch(ledger_t *l, ledger_page_t *page, delivery_t **del
         if (!write_changes(l, changes, compare(&calls, before, after, changes), err))
             end = PAGE_AGAIN;
         free(changes);
+        note_customers(&calls, after, page->arena);
     }
     for (size_t i = 0; i < calls.count; i++)
         page->touched[page->n_touched++] = calls.list[i];

@@ -13,9 +13,16 @@ void report_clear(report_t *r)
             free(r->skips[i].ids[j]);
     for (size_t i = 0; i < r->n_errors; i++)
         free(r->errors[i]);
+    for (size_t i = 0; i < r->n_businesses; i++) {
+        free(r->businesses[i].id);
+        free(r->businesses[i].name);
+    }
     free(r->skips);
+    free(r->businesses);
     seen_clear(&r->became);
     seen_clear(&r->objects);
+    seen_clear(&r->places);
+    seen_clear(&r->made_for);
     *r = (report_t){.requests = 0};
 }
 
@@ -45,6 +52,20 @@ void report_skip(report_t *r, const char *reason, str_t id)
         s->ids[s->n_ids++] = mem_strdup(id);
 }
 
+void report_unskip(report_t *r, const char *reason, str_t id)
+{
+    report_skips_t *s = skips_of(r, reason);
+
+    s->count--;
+    for (size_t i = 0; i < s->n_ids; i++) {
+        if (!str_eq(str_from(s->ids[i]), id))
+            continue;
+        free(s->ids[i]);
+        memmove(&s->ids[i], &s->ids[i + 1], (--s->n_ids - i) * sizeof(s->ids[0]));
+        return;
+    }
+}
+
 void report_error(report_t *r, const char *format, ...)
 {
     buf_t text = BUF_EMPTY;
@@ -60,28 +81,18 @@ void report_error(report_t *r, const char *format, ...)
     buf_clear(&text);
 }
 
-void report_call(report_t *r, str_t provider, str_t call_id, became_t became)
-{
-    str_t parts[] = {provider, call_id};
-    uint8_t hash[16], *known;
-
-    seen_hash(parts, COUNT(parts), hash);
-    known = seen_byte(&r->became, hash);
-    if ((became_t)*known >= became)
-        return;
-    if (*known != BECAME_NOTHING)
-        r->calls[*known]--;
-    r->calls[became]++;
-    *known = (uint8_t)became;
-}
-
 void report_print_skips(const report_t *r, buf_t *out)
 {
+    const char *between = "";
+
     buf_addc(out, '{');
     for (size_t i = 0; i < r->n_skips; i++) {
-        buf_add(out, i ? STR(", ") : STR(""));
+        if (!r->skips[i].count)
+            continue;
+        buf_add(out, str_from(between));
         json_escape(out, str_from(r->skips[i].reason));
         buf_printf(out, ": %llu", (unsigned long long)r->skips[i].count);
+        between = ", ";
     }
     buf_addc(out, '}');
 }
@@ -98,12 +109,17 @@ static void print_texts(buf_t *out, char *const *texts, size_t count)
 
 void report_print_ids(const report_t *r, buf_t *out)
 {
+    const char *between = "";
+
     buf_addc(out, '{');
     for (size_t i = 0; i < r->n_skips; i++) {
-        buf_add(out, i ? STR(", ") : STR(""));
+        if (!r->skips[i].count)
+            continue;
+        buf_add(out, str_from(between));
         json_escape(out, str_from(r->skips[i].reason));
         buf_add(out, STR(": "));
         print_texts(out, r->skips[i].ids, r->skips[i].n_ids);
+        between = ", ";
     }
     buf_addc(out, '}');
 }

@@ -160,7 +160,8 @@ test("the older system's own numbers: 13 calls, 5 new with 3 customers made, 6 d
     const world = createWorld({seed: 'older'});
     const api = await APIS.teli.serve(world);
     t.after(() => inTurn(() => hookline.end(), () => api.close(), () => database.drop()));
-    const teli = () => reconcile(database, 'teli', APIS.teli.env(api.url), SINCE);
+    const teli = (...args) => reconcile(database, 'teli', APIS.teli.env(api.url), [...SINCE, ...args]);
+    const lastRun = () => database.row('SELECT per_business, skipped, skipped_ids FROM reconcile_runs ORDER BY id DESC LIMIT 1');
     const now = () => database.value('SELECT clock_timestamp()::text');
     const outcomes = async (since) => {
         const ids = world.calls.map(({told}) => told.teli.providerCallId);
@@ -172,16 +173,32 @@ test("the older system's own numbers: 13 calls, 5 new with 3 customers made, 6 d
     const stranger = {...AGENT, voice: 'agent_ffffffffffffffffffffffffff', unique: '1', id: 'f9e86aa9-ec04-41f8-bad0-bdde39b5d4ad'};
     const numbers = [0, 1, 2, 3, 0, 1, 4, 5, 6, 4, 0].map((n) => `+1415555015${n}`); // of the calls that are known, then of the new
     const made = numbers.map((customer, i) => world.call({by: ['teli'], customer, startMs: NOW_MS - (20 - i) * 600_000}));
-    for (const i of [12, 13]) world.call({by: ['teli'], agent: stranger, startMs: NOW_MS - (20 - i) * 600_000});
+    const unknown = [12, 13].map((i) => world.call({by: ['teli'], agent: stranger, startMs: NOW_MS - (20 - i) * 600_000}));
     await deliver(hookline, made.slice(0, 6).flatMap(({webhooks}) => webhooks), generator(1));
+    const cedar = await database.value('SELECT id FROM businesses');
+    const business = (calls, customers) => ({[cedar]: {name: 'Cedar Plumbing', calls, customers}});
+    const fills = business({new: 5, updated: 6, unchanged: 0}, {created: 3, updated: 2, duplicate: 6, no_number: 0});
+    const finds = business({new: 0, updated: 0, unchanged: 11}, {created: 0, updated: 0, duplicate: 11, no_number: 0});
+    const strangers = unknown.map(({told}) => told.teli.providerCallId).sort();
+
+    const {report: would} = await teli('--dry-run');
+    assert.deepEqual([would.new, would.per_business, would.skipped], [5 + 2, fills, {unknown_agent: 2}]);
+    assert.equal(await database.value('SELECT count(*) FROM customers'), 4);
 
     const first = await now();
     const {report} = await teli();
     assert.deepEqual([report.status, report.new], ['done', 5 + 2]); // a call of an agent that is unknown is a call
     assert.deepEqual(await outcomes(first), {created: 3, updated: 2, duplicate: 6, unknown_agent: 2});
+    const run = await lastRun();
+    assert.deepEqual([run.per_business, run.skipped], [fills, {unknown_agent: 2}]);
+    assert.deepEqual(run.skipped_ids.unknown_agent.sort(), strangers);
+    assert.deepEqual([report.per_business, report.skipped], [run.per_business, run.skipped]);
+
     const second = await now();
     const {report: again} = await teli();
     assert.deepEqual([again.new, again.updated], [0, 0]);
     assert.deepEqual(await outcomes(second), {duplicate: 11, unknown_agent: 2});
+    const {per_business: found, skipped} = await lastRun();
+    assert.deepEqual([found, skipped], [finds, {unknown_agent: 2}]);
     assert.equal(await database.value('SELECT count(*) FROM customers'), 7);
 });

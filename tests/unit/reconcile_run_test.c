@@ -151,8 +151,8 @@ bool ledger_commit(ledger_t *l, ledger_page_t *page, err_t *err)
         (void)snprintf(w.keys + strlen(w.keys), sizeof(w.keys) - strlen(w.keys), "%s ", w.last_key);
         (void)snprintf(w.last_reason, sizeof(w.last_reason), STR_FMT, STR_ARG(d->error));
         if (d->call_id.base)
-            page->touched[page->n_touched++] =
-                (touched_t){STR("made_up"), arena_dup(page->arena, d->call_id), BECAME_NEW};
+            page->touched[page->n_touched++] = (touched_t){
+                .provider = STR("made_up"), .call_id = arena_dup(page->arena, d->call_id), .became = BECAME_NEW};
     }
     for (size_t i = 0; w.known_mark && i < page->n_follows; i++)
         page->known[i] = str_eq(page->follows[i]->mark, str_from(w.known_mark));

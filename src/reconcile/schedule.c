@@ -24,9 +24,10 @@ typedef struct seat {
     const provider_t *provider;
     void *fresh; /* its access since the last reload, until the thread takes it; locked, as is has_fresh */
     bool has_fresh;
-    bool wanted;  /* a run was asked for; locked, as is busy */
-    bool busy;    /* with those: it looks for more by itself */
-    void *access; /* the thread's */
+    bool wanted;    /* a run was asked for; locked, as is busy */
+    bool busy;      /* with those: it looks for more by itself */
+    void *access;   /* the thread's, as is due_us */
+    int64_t due_us; /* mono clock: the next run by the schedule */
     pthread_t thread;
 } seat_t;
 
@@ -132,8 +133,7 @@ static int64_t with_jitter(int64_t us)
     return us - us / 16 + us / 8 * (noise % 1024) / 1024;
 }
 
-/* When the next is due, from now on. */
-static int64_t run_once(seat_t *seat, const job_settings_t *settings)
+static void run_once(seat_t *seat, const job_settings_t *settings)
 {
     static log_gate_t gate;
     schedule_t *s = seat->schedule;
@@ -150,15 +150,16 @@ static int64_t run_once(seat_t *seat, const job_settings_t *settings)
     run_status_t status = RUN_FAILED;
     report_t report = {.requests = 0};
     err_t err = {.code = ERR_NONE};
+    int64_t began_us = clock_mono_us(), held;
     lease_t lease = job_run(settings, &wish, s->fetcher, &status, &report, &err);
-    int64_t held;
 
     if (lease == LEASE_TAKEN)
         log_run(seat->provider, status, &report);
     else if (lease == LEASE_FAILED && log_gate_open(&gate, 60 * US_PER_S, &held))
         LOG(LOG_WARN, "not reconciled", log_cstr("provider", seat->provider->name), log_cstr("reason", err.detail));
     report_clear(&report);
-    return with_jitter(lease == LEASE_FAILED && settings->every_us > AGAIN_US ? AGAIN_US : settings->every_us);
+    seat->due_us =
+        began_us + with_jitter(lease == LEASE_FAILED && settings->every_us > AGAIN_US ? AGAIN_US : settings->every_us);
 }
 
 /* ---- runs that were asked for ---- */
@@ -290,41 +291,59 @@ static void *watch(void *arg)
 
 /* ---- the threads ---- */
 
+/* Locked. Until then, or until something has changed. */
+static void wait_until(schedule_t *s, int64_t mono_us)
+{
+    struct timespec until = {.tv_sec = mono_us / US_PER_S, .tv_nsec = mono_us % US_PER_S * 1000};
+
+    if (!atomic_load(&s->stop))
+        (void)pthread_cond_timedwait(&s->changed, &s->lock, &until);
+}
+
 /* False: all has to end. Woken by a reload: true, and early. */
 static bool rest(schedule_t *s, int64_t us)
 {
-    int64_t until_us = clock_mono_us() + us;
-    struct timespec until = {.tv_sec = until_us / US_PER_S, .tv_nsec = until_us % US_PER_S * 1000};
-
     pthread_mutex_lock(&s->lock);
-    if (!atomic_load(&s->stop))
-        (void)pthread_cond_timedwait(&s->changed, &s->lock, &until);
+    wait_until(s, clock_mono_us() + us);
     pthread_mutex_unlock(&s->lock);
     return !atomic_load(&s->stop);
+}
+
+/* The same for a seat: what has changed while it was at work is not slept over. */
+static bool rest_until(seat_t *seat, int64_t mono_us)
+{
+    schedule_t *s = seat->schedule;
+
+    pthread_mutex_lock(&s->lock);
+    if (!seat->wanted && !seat->has_fresh)
+        wait_until(s, mono_us);
+    pthread_mutex_unlock(&s->lock);
+    return !atomic_load(&s->stop);
+}
+
+static int64_t sooner(int64_t a_us, int64_t b_us)
+{
+    return a_us < b_us ? a_us : b_us;
 }
 
 static void *look_after(void *arg)
 {
     seat_t *seat = arg;
     job_settings_t settings;
-    int64_t due_us = 0;
     bool going = true, again = false;
 
     while (going) {
-        int64_t now_us = clock_mono_us(), wait_us = IDLE_US;
         bool wanted = take_settings(seat, &settings) || again;
+        int64_t next_us = clock_mono_us() + IDLE_US;
 
         again = wanted && !run_wanted(seat, &settings);
         if (seat->access && settings.every_us) {
-            if (now_us >= due_us)
-                due_us = now_us + run_once(seat, &settings);
-            now_us = clock_mono_us();
-            wait_us = due_us > now_us ? due_us - now_us : 0;
+            if (clock_mono_us() >= seat->due_us)
+                run_once(seat, &settings);
+            next_us = seat->due_us;
         }
-        if (again && wait_us > HELD_US)
-            wait_us = HELD_US;
         job_settings_clear(&settings);
-        going = rest(seat->schedule, wait_us);
+        going = rest_until(seat, again ? sooner(next_us, clock_mono_us() + HELD_US) : next_us);
     }
     return NULL;
 }

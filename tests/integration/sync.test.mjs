@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
+import {setTimeout as sleep} from 'node:timers/promises';
 import {phoneNumber, twilioCall} from './lib/calls.mjs';
 import {createDatabase} from './lib/database.mjs';
 import {SANITIZED, startHookline} from './lib/hookline.mjs';
@@ -12,16 +13,17 @@ const PATIENCE_MS = SANITIZED ? 60_000 : 20_000;
 const RANGE = 'since=2026-08-11T00:00:00Z&until=2026-08-14T00:00:00Z';
 const TOKEN = 'a-token-of-the-operations-team';
 
-async function setUp(t, calls) {
+async function setUp(t, calls, {everyS = 0, misbehave} = {}) {
     const database = await createDatabase();
     const twilio = await startTwilioApi(calls);
+    if (misbehave) twilio.misbehave = misbehave;
     const hookline = await startHookline({
         DATABASE_URL: database.url,
         TWILIO_API_URL: twilio.url,
         LIVEKIT_API_KEY: null,
         LIVEKIT_API_SECRET: null,
         HOOKLINE_API_TOKENS: `ops:${TOKEN}`,
-        HOOKLINE_RECONCILE_EVERY: 0,
+        HOOKLINE_RECONCILE_EVERY: everyS,
     });
     t.after(() => inTurn(hookline.end, twilio.close, database.drop));
     const ask = async (method, path) => {
@@ -78,4 +80,17 @@ test('one that is under way is canceled, and what it has done stays', async (t) 
     const next = await ask('POST', `/api/sync/twilio?wait=1&${RANGE}`);
     assert.equal(await calls(database), 40);
     assert.ok(next.id > id);
+});
+
+test('one that is asked for while the schedule makes another does not wait for the next', async (t) => {
+    let isSlow = true;
+    const misbehave = () => (isSlow ? {delayMs: 500} : null);
+    const {database, ask} = await setUp(t, someCalls(5), {everyS: 3600, misbehave});
+    const running = "SELECT id FROM reconcile_runs WHERE provider = 'twilio' AND asked_by = 'schedule' AND status = 'running'";
+    await until('the run of the schedule', () => database.value(running), PATIENCE_MS);
+    const {id} = await ask('POST', `/api/sync/twilio?${RANGE}`);
+    await sleep(3000); // meanwhile it is seen, while there is nobody to wake
+    isSlow = false;
+    const ended = () => database.value("SELECT id FROM reconcile_runs WHERE id = $1 AND status = 'done'", [id]);
+    await until('the one that was asked for', ended, PATIENCE_MS);
 });

@@ -90,15 +90,16 @@ configure_and_build() (
 
 # ---- ports ----
 
+# port_is_taken PORT [HOST]
 port_is_taken() {
-    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+    (exec 3<>"/dev/tcp/${2:-127.0.0.1}/$1") 2>/dev/null
 }
 
-# free_port FIRST – the first free one from there on.
+# free_port FIRST [HOST] – the first free one from there on.
 free_port() {
     local port
     for ((port = $1; port < $1 + 500; port++)); do
-        port_is_taken "$port" || {
+        port_is_taken "$port" "${2:-127.0.0.1}" || {
             say "$port"
             return 0
         }

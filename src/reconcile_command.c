@@ -182,7 +182,7 @@ static void print_skips(const report_t *r)
 static void print_business(const report_business_t *b)
 {
     printf("  business  ");
-    print_safely(b->id ? b->name : "(others)");
+    command_print_safely(str_from(b->id ? b->name : "(others)"));
     printf(": calls %" PRIu64 " new, %" PRIu64 " updated, %" PRIu64 " unchanged; customers %" PRIu64
            " created, %" PRIu64 " updated, %" PRIu64 " duplicate, %" PRIu64 " no_number\n",
            b->calls[BECAME_NEW], b->calls[BECAME_UPDATED], b->calls[BECAME_UNCHANGED], b->customers[CUSTOMER_CREATED],

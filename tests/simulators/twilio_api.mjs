@@ -44,12 +44,12 @@ function callbacksOf(story, common) {
     }));
 }
 
-function recordingOf(story, sid, base) {
+function recordingOf(story, sid, {account, base}) {
     const url = `https://api.twilio.com${base}/Recordings/${sid}`;
     const duration = seconds(story.answeredMs, story.endMs);
     return {
         callback: {
-            AccountSid: ACCOUNT,
+            AccountSid: account,
             CallSid: story.callSid,
             RecordingSid: sid,
             RecordingUrl: url,
@@ -61,7 +61,7 @@ function recordingOf(story, sid, base) {
             RecordingTrack: 'both',
         },
         object: {
-            account_sid: ACCOUNT,
+            account_sid: account,
             api_version: VERSION,
             call_sid: story.callSid,
             conference_sid: null,
@@ -85,7 +85,7 @@ function recordingOf(story, sid, base) {
     };
 }
 
-function transcriptionOf(story, sid, recordingSid, base, common) {
+function transcriptionOf(story, sid, recordingSid, {account, base}, common) {
     const text = story.lines.map((line) => line.text).join(' ');
     return {
         callback: {
@@ -100,7 +100,7 @@ function transcriptionOf(story, sid, recordingSid, base, common) {
             RecordingUrl: `https://api.twilio.com${base}/Recordings/${recordingSid}`,
         },
         object: {
-            account_sid: ACCOUNT,
+            account_sid: account,
             api_version: VERSION,
             date_created: rfc2822(story.endMs + 5000),
             date_updated: rfc2822(story.endMs + 20_000),
@@ -117,11 +117,11 @@ function transcriptionOf(story, sid, recordingSid, base, common) {
     };
 }
 
-function callObject(story, base) {
+function callObject(story, {account, base}) {
     const {callSid, startMs, answeredMs, endMs, outcome, direction} = story;
     const [from, to] = direction === 'inbound' ? [story.customer, story.ours] : [story.ours, story.customer];
     return {
-        account_sid: ACCOUNT,
+        account_sid: account,
         answered_by: null,
         api_version: VERSION,
         caller_name: null,
@@ -172,11 +172,11 @@ const eventObject = ({params, atMs}) => ({
 });
 
 /** Every third call that was recorded was transcribed, too. */
-export function tellTwilio(story, {hex}) {
-    const base = `/${VERSION}/Accounts/${ACCOUNT}`;
+export function tellTwilio(story, {hex, account}) {
+    const place = {account, base: `/${VERSION}/Accounts/${account}`};
     const [from, to] = story.direction === 'inbound' ? [story.customer, story.ours] : [story.ours, story.customer];
     const common = {
-        AccountSid: ACCOUNT,
+        AccountSid: account,
         ApiVersion: VERSION,
         CallSid: story.callSid,
         Direction: story.direction === 'inbound' ? 'inbound' : 'outbound-api',
@@ -186,14 +186,14 @@ export function tellTwilio(story, {hex}) {
         Called: to,
     };
     const webhooks = callbacksOf(story, common);
-    const told = {knownFromMs: story.startMs, endMs: story.endMs, call: callObject(story, base)};
+    const told = {knownFromMs: story.startMs, endMs: story.endMs, call: callObject(story, place)};
     if (story.recorded && story.answeredMs !== null) {
         const sid = `RE${hex(`recording ${story.n}`, 32)}`;
-        const {callback, object} = recordingOf(story, sid, base);
+        const {callback, object} = recordingOf(story, sid, place);
         webhooks.push({name: 'recording', atMs: story.endMs + 3000, params: callback});
         told.recording = object;
         if (story.n % 3 === 0) {
-            const text = transcriptionOf(story, `TR${hex(`transcription ${story.n}`, 32)}`, sid, base, common);
+            const text = transcriptionOf(story, `TR${hex(`transcription ${story.n}`, 32)}`, sid, place, common);
             webhooks.push({name: 'transcription', atMs: story.endMs + 20_000, params: text.callback});
             told.transcription = text.object;
         }
@@ -239,9 +239,9 @@ const bySid = oncePerList((known) =>
     ),
 );
 
-export async function serveTwilio(world, {mostInPage = 1000, paging = 'normal', token = TOKEN, ...server} = {}) {
-    const base = `/${VERSION}/Accounts/${ACCOUNT}`;
-    const expected = `Basic ${Buffer.from(`${ACCOUNT}:${token}`).toString('base64')}`;
+export async function serveTwilio(world, {mostInPage = 1000, paging = 'normal', key = world.account, token = TOKEN, ...server} = {}) {
+    const base = `/${VERSION}/Accounts/${world.account}`;
+    const expected = `Basic ${Buffer.from(`${key}:${token}`).toString('base64')}`;
 
     const page = (rows, key, {path, query}) => {
         const size = Math.min(Number(query.get('PageSize') ?? 50), mostInPage);

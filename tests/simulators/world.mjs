@@ -16,7 +16,7 @@ import {createHash} from 'node:crypto';
 import {tellBeyondPresence} from './beyond_presence_api.mjs';
 import {tellLivekit} from './livekit_api.mjs';
 import {tellTeli} from './teli_api.mjs';
-import {tellTwilio} from './twilio_api.mjs';
+import {ACCOUNT, tellTwilio} from './twilio_api.mjs';
 import {tellVapi} from './vapi_api.mjs';
 
 const TELLERS = {
@@ -36,7 +36,8 @@ const SAID = {
 const phoneNumber = (n) => `+1${203 + (Math.floor(n / 100) % 780)}55501${String(n % 100).padStart(2, '0')}`;
 export const OUR_NUMBER = '+12025550100';
 
-export function createWorld({seed = 'world', now = Date.now, lagMs = 0} = {}) {
+/** account: of Twilio's calls. */
+export function createWorld({seed = 'world', now = Date.now, lagMs = 0, account = ACCOUNT} = {}) {
     const calls = [];
     const byId = new Map(); // provider, its id of the call → what is told of it
     const hex = (name, digits) => createHash('sha256').update(`${seed}/${name}`).digest('hex').slice(0, digits);
@@ -44,7 +45,7 @@ export function createWorld({seed = 'world', now = Date.now, lagMs = 0} = {}) {
         const h = hex(name, 32);
         return `${h.slice(0, 8)}-${h.slice(8, 12)}-4${h.slice(13, 16)}-a${h.slice(17, 20)}-${h.slice(20)}`;
     };
-    const tools = {seed, hex, uuid};
+    const tools = {seed, hex, uuid, account};
 
     const call = ({by, ...given}) => {
         const story = tellStory(calls.length, given, tools);
@@ -61,6 +62,7 @@ export function createWorld({seed = 'world', now = Date.now, lagMs = 0} = {}) {
     const world = {
         call,
         calls,
+        account,
         now,
         lagMs,
         /** What the API of a provider knows by now, in the order in which the calls were made; not to be changed. */

@@ -193,21 +193,51 @@ test('a 429 is waited for as long as it says, by all requests', async (t) => {
     assert.equal(report.new, 5);
 });
 
-test('provider_apis.mjs serves them all, with calls for a first look', async (t) => {
-    const child = spawn(process.execPath, [`${ROOT}/tests/simulators/provider_apis.mjs`, '3'], {stdio: ['ignore', 'pipe', 'inherit']});
+/** provider_apis.mjs as a process of its own: what it says that hookline is to be given. */
+async function serveAll(t, args, env = {}) {
+    const child = spawn(process.execPath, [`${ROOT}/tests/simulators/provider_apis.mjs`, ...args], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+        env: {PATH: process.env.PATH, ...env},
+    });
     t.after(() => child.kill('SIGKILL'));
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (part) => (text += part));
     await until('all of them listen', () => text.endsWith('\n\n'));
-    const env = Object.fromEntries(
-        text
-            .trim()
-            .split('\n')
-            .map((line) => line.split(/=(.*)/s)),
-    );
+    const told = text
+        .trim()
+        .split('\n')
+        .map((line) => line.split(/=(.*)/s));
+    return {...Object.fromEntries(told), VAPI_API_GAP: 0, BEY_API_GAP: 0, TELI_API_GAP: 0};
+}
+
+test('provider_apis.mjs serves them all, with calls for a first look', async (t) => {
+    const env = await serveAll(t, ['3']);
     for (const provider of Object.keys(APIS)) {
-        const {code, report, stderr} = await reconcile(database, provider, {...env, VAPI_API_GAP: 0, BEY_API_GAP: 0, TELI_API_GAP: 0});
+        const {code, report, stderr} = await reconcile(database, provider, env);
         assert.equal(code, 0, `${provider}: ${stderr}${JSON.stringify(report)}`);
         assert.ok(report.new > 0, `${provider}: ${JSON.stringify(report)}`);
+    }
+});
+
+/** As deploy/up does, with what it has made for webhooks. */
+test('provider_apis.mjs serves the same calls another time, to whom it was told to', async (t) => {
+    const made = {
+        TWILIO_ACCOUNT_SID: `AC${'5'.repeat(32)}`,
+        LIVEKIT_API_KEY: 'API0123456789ab',
+        LIVEKIT_API_SECRET: 'a-secret-of-somebody-who-tries-it-out',
+    };
+    const args = ['3', '--before', String(NOW_MS / 1000), '--host', '127.0.0.86'];
+    for (const isNew of [true, false]) {
+        const told = await serveAll(t, args, made);
+        assert.deepEqual(
+            Object.keys(made).filter((name) => told[name]),
+            [],
+        );
+        for (const provider of Object.keys(APIS)) {
+            const {code, report, stderr} = await reconcile(database, provider, {...told, ...made, TWILIO_AUTH_TOKEN: 'not-for-the-api'});
+            assert.equal(code, 0, `${provider}: ${stderr}${JSON.stringify(report)}`);
+            assert.equal(report.new > 0, isNew, `${provider}: ${JSON.stringify(report)}`);
+            assert.equal(report.updated, 0, `${provider}: ${JSON.stringify(report)}`);
+        }
     }
 });

@@ -45,6 +45,8 @@ static calls_t calls_of(arena_t *a, const batch_t *b)
         most += b->n_rows[kind];
     c.list = arena_alloc(a, (most + 1) * sizeof(*c.list));
     for (int kind = 0; kind < FACT_KIND_COUNT; kind++) {
+        if (kind == FACT_ALIAS) /* its id is an agent's */
+            continue;
         for (size_t i = 0; i < b->n_rows[kind]; i++) {
             str_t provider = str_from(b->rows[kind][i].provider), call_id = b->rows[kind][i].fact->call_id;
 

@@ -238,6 +238,7 @@ test('provider_apis.mjs serves the same calls another time, to whom it was told 
             assert.equal(code, 0, `${provider}: ${stderr}${JSON.stringify(report)}`);
             assert.equal(report.new > 0, isNew, `${provider}: ${JSON.stringify(report)}`);
             assert.equal(report.updated, 0, `${provider}: ${JSON.stringify(report)}`);
+            if (isNew) assert.equal(report.unchanged, 0, `${provider}: ${JSON.stringify(report)}`);
         }
     }
 });

@@ -8,6 +8,11 @@ str_t remote_field(const remote_response_t *r, const char *lower_case_name)
     return STR_NONE;
 }
 
+remote_step_t remote_step(const char *what, str_t id)
+{
+    return (remote_step_t){.what = what, .from_us = TIME_NONE, .to_us = TIME_NONE, .id = id};
+}
+
 void remote_page_init(remote_page_t *p, arena_t *a)
 {
     *p = (remote_page_t){.arena = a};

@@ -47,6 +47,8 @@ typedef struct remote_step {
     str_t cursor;           /* where to go on: the provider's own text, or a whole address; absent: at the beginning */
 } remote_step_t;
 
+remote_step_t remote_step(const char *what, str_t id); /* about no window, at its beginning; borrows */
+
 typedef struct remote_find {
     struct remote_find *next;
     const char *route; /* of the delivery */

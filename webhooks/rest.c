@@ -113,6 +113,13 @@ void rest_access_clear(rest_access_t *access)
     *access = (rest_access_t){.gap_us = 0};
 }
 
+int64_t rest_gap_us(const void *access)
+{
+    const rest_access_t *rest = access;
+
+    return rest->gap_us;
+}
+
 /* ---- asking ---- */
 
 bool rest_fits_path(str_t id)
@@ -139,6 +146,12 @@ str_t rest_escape(arena_t *a, str_t text)
     copy = arena_dup(a, buf_str(&out));
     buf_clear(&out);
     return copy;
+}
+
+bool rest_one(const char *what, str_t call_id, arena_t *a, remote_step_t *out)
+{
+    *out = remote_step(what, arena_dup(a, call_id));
+    return rest_fits_path(call_id);
 }
 
 void rest_get(remote_request_t *out, str_t url)

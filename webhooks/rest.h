@@ -14,6 +14,7 @@ typedef struct rest_names {
 } rest_names_t;
 #define REST_MOST_GAP_S 60
 
+/* Whoever's access is more than this has it first in its own. */
 typedef struct rest_access {
     str_t base; /* scheme://host[:port][/prefix], no final slash */
     str_t key;
@@ -24,10 +25,14 @@ typedef struct rest_access {
  * machine. */
 bool rest_access_init(rest_access_t *out, const setting_source_t *from, const rest_names_t *names, err_t *err);
 void rest_access_clear(rest_access_t *access); /* wipes the key */
+int64_t rest_gap_us(const void *access);       /* remote_t.gap_us */
 
 /* Whether an id can be a segment of a path, once escaped: not nothing, and not dots that lead elsewhere. */
 bool rest_fits_path(str_t id);
 str_t rest_escape(arena_t *a, str_t text); /* percent-encoded, for a segment of a path and for a query */
+
+/* remote_t.one, where a call is asked for by its id in the path. */
+bool rest_one(const char *what, str_t call_id, arena_t *a, remote_step_t *out);
 
 void rest_get(remote_request_t *out, str_t url);
 void rest_field(remote_request_t *out, const char *name, str_t value);

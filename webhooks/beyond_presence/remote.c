@@ -24,7 +24,7 @@
 #define SETTLES_US (600 * US_PER_S)
 
 typedef struct access {
-    rest_access_t rest;
+    rest_access_t rest; /* first */
     str_t prefix;
 } access_t;
 
@@ -66,8 +66,7 @@ static void found(const remote_step_t *s, const remote_response_t *r, const cJSO
                   const beyond_presence_course_t *c, remote_page_t *out)
 {
     str_t id = json_str(call, "id");
-    remote_step_t messages = {
-        .what = is_other(s) ? MESSAGES_OTHER : MESSAGES, .from_us = TIME_NONE, .to_us = TIME_NONE, .id = id};
+    remote_step_t messages = remote_step(is_other(s) ? MESSAGES_OTHER : MESSAGES, id);
 
     remote_found(out, BEY_ROUTE_CALL, json_print(out->arena, call), id, c->started_us);
     if (c->phase == PHASE_ENDED && rest_fits_path(id))
@@ -312,15 +311,14 @@ static void begin(const void *access, const char *resource, int64_t from_us, int
 static bool one(const void *access, str_t call_id, arena_t *a, remote_step_t *out)
 {
     (void)access;
-    *out = (remote_step_t){.what = CALL, .from_us = TIME_NONE, .to_us = TIME_NONE, .id = arena_dup(a, call_id)};
-    return rest_fits_path(call_id);
+    return rest_one(CALL, call_id, a, out);
 }
 
 static void probe(const void *access, arena_t *a, remote_step_t *out)
 {
     (void)access;
     (void)a;
-    *out = (remote_step_t){.what = PROBE, .from_us = TIME_NONE, .to_us = TIME_NONE};
+    *out = remote_step(PROBE, STR_NONE);
 }
 
 /* ---- the access ---- */
@@ -371,11 +369,6 @@ static void *access_new(const setting_source_t *from, err_t *err)
     return NULL;
 }
 
-static int64_t gap_us(const void *access)
-{
-    return ((const access_t *)access)->rest.gap_us;
-}
-
 /* How long calls are kept is not published. A call that began before the last pass may have ended since: an hour for
  * that, a guess at the longest, and one for its transcript and for clocks that differ. */
 static const remote_resource_t RESOURCES[] = {
@@ -389,7 +382,7 @@ const remote_t BEYOND_PRESENCE_REMOTE = {
     .n_resources = COUNT(RESOURCES),
     .most_at_once = 1,
     .least_gap_us = 500 * US_PER_MS,
-    .gap_us = gap_us,
+    .gap_us = rest_gap_us,
     .begin = begin,
     .one = one,
     .probe = probe,

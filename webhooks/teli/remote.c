@@ -28,7 +28,7 @@
     "call_successful,in_voicemail,call_status,recording_url,campaign_id,contact_id,transcript"
 
 typedef struct access {
-    rest_access_t rest;
+    rest_access_t rest;    /* first */
     str_t orgs[MOST_ORGS]; /* as they stand in queries: percent-encoded */
     size_t n_orgs;
     arena_t *arena; /* of the orgs */
@@ -80,11 +80,6 @@ static void *access_new(const setting_source_t *from, err_t *err)
         return access;
     access_free(access);
     return NULL;
-}
-
-static int64_t gap_us(const void *access)
-{
-    return ((const access_t *)access)->rest.gap_us;
 }
 
 /* ---- kinds of steps ---- */
@@ -148,9 +143,7 @@ static void begin(const void *access, const char *resource, int64_t from_us, int
 static bool one(const void *access, str_t call_id, arena_t *a, remote_step_t *out)
 {
     (void)access;
-    *out = step_of(CALL, STR_NONE);
-    out->id = arena_dup(a, call_id);
-    return true;
+    return rest_one(CALL, call_id, a, out);
 }
 
 static void probe(const void *access, arena_t *a, remote_step_t *out)
@@ -433,7 +426,7 @@ const remote_t TELI_REMOTE = {
     .n_resources = COUNT(RESOURCES),
     .most_at_once = 1,
     .least_gap_us = US_PER_S,
-    .gap_us = gap_us,
+    .gap_us = rest_gap_us,
     .begin = begin,
     .one = one,
     .probe = probe,

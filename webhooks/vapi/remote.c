@@ -245,15 +245,14 @@ static void begin(const void *access, const char *resource, int64_t from_us, int
 static bool one(const void *access, str_t call_id, arena_t *a, remote_step_t *out)
 {
     (void)access;
-    *out = (remote_step_t){.what = CALL, .from_us = TIME_NONE, .to_us = TIME_NONE, .id = arena_dup(a, call_id)};
-    return rest_fits_path(call_id);
+    return rest_one(CALL, call_id, a, out);
 }
 
 static void probe(const void *access, arena_t *a, remote_step_t *out)
 {
     (void)access;
     (void)a;
-    *out = (remote_step_t){.what = PROBE, .from_us = TIME_NONE, .to_us = TIME_NONE};
+    *out = remote_step(PROBE, STR_NONE);
 }
 
 /* ---- the access ---- */
@@ -280,11 +279,6 @@ static void access_free(void *access)
     free(access);
 }
 
-static int64_t gap_us(const void *access)
-{
-    return ((const rest_access_t *)access)->gap_us;
-}
-
 /* On the pay-as-you-go plan calls are kept for 14 days (docs.vapi.ai/assistants/call-recording), on others longer: that
  * is how far back a pass goes unless it is told otherwise. One that asks for more is answered what there is. What
  * changes late is found by when it changed: the overlap is for clocks that differ. */
@@ -299,7 +293,7 @@ const remote_t VAPI_REMOTE = {
     .n_resources = COUNT(RESOURCES),
     .most_at_once = 2,
     .least_gap_us = 700 * US_PER_MS,
-    .gap_us = gap_us,
+    .gap_us = rest_gap_us,
     .begin = begin,
     .one = one,
     .probe = probe,

@@ -13,6 +13,7 @@ void job_settings_read(job_settings_t *s, const config_t *config)
         .pooled = config_bool(config, "HOOKLINE_DATABASE_POOLED"),
         .statement_timeout_us = config_us(config, "HOOKLINE_STATEMENT_TIMEOUT"),
         .every_us = config_us(config, "HOOKLINE_RECONCILE_EVERY"),
+        .gap_us = config_us(config, "HOOKLINE_RECONCILE_TRIGGER_GAP"),
         .reach_us = config_us(config, "HOOKLINE_RECONCILE_SINCE"),
         .timeout_us = config_us(config, "HOOKLINE_RECONCILE_TIMEOUT"),
         .stale_us = config_us(config, "HOOKLINE_STALE_AFTER"),

@@ -10,7 +10,7 @@ typedef struct job_settings {
     char *conninfo;
     bool pooled;
     int64_t statement_timeout_us;
-    int64_t every_us, reach_us, timeout_us, stale_us;
+    int64_t every_us, gap_us, reach_us, timeout_us, stale_us;
     int64_t overlap_us; /* TIME_NONE: as each resource says */
 } job_settings_t;
 void job_settings_read(job_settings_t *s, const config_t *config);

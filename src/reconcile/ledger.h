@@ -20,7 +20,7 @@ typedef struct ledger_options {
     bool pooled;
     int64_t statement_timeout_us;
     const char *provider; /* its name; a literal */
-    const char *asked_by; /* "schedule", "command" … : reconcile_runs; a literal */
+    const char *asked_by; /* "schedule", "webhook", "command" … : reconcile_runs; a literal */
     bool dry;
     int64_t queued_id; /* of the row that asked for this run (queued.h); 0: it makes its own, or none if it is dry */
     const _Atomic int64_t *end_us; /* mono clock: the end of all waiting, which may come nearer; NULL: none */

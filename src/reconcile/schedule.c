@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "reconcile/job.h"
 #include "reconcile/keys.h"
+#include "reconcile/nudge.h"
 #include "reconcile/queued.h"
 
 #include <pthread.h>
@@ -24,6 +25,8 @@ typedef struct seat {
     const provider_t *provider;
     void *fresh; /* its access since the last reload, until the thread takes it; locked, as is has_fresh */
     bool has_fresh;
+    bool has_key; /* of the last reload; locked, as is nudge */
+    nudge_t nudge;
     bool wanted;    /* a run was asked for; locked, as is busy */
     bool busy;      /* with those: it looks for more by itself */
     void *access;   /* the thread's, as is due_us */
@@ -52,6 +55,12 @@ static void free_access(const provider_t *p, void *access)
         p->remote->access_free(access);
 }
 
+/* Locked. */
+static bool may_be_nudged(const seat_t *seat)
+{
+    return seat->has_key && seat->schedule->settings.every_us && seat->schedule->settings.gap_us;
+}
+
 static bool read_access(schedule_t *s, const config_t *config, void **access, err_t *err)
 {
     setting_source_t source = config_source(config);
@@ -68,6 +77,17 @@ static bool read_access(schedule_t *s, const config_t *config, void **access, er
     return true;
 }
 
+/* Locked. Who is not to be asked any more has no use for nudges. */
+static void replace_access(seat_t *seat, void *fresh)
+{
+    free_access(seat->provider, seat->fresh);
+    seat->fresh = fresh;
+    seat->has_fresh = true;
+    seat->has_key = fresh != NULL;
+    if (!may_be_nudged(seat))
+        nudge_drop(&seat->nudge);
+}
+
 bool schedule_reload(schedule_t *s, const config_t *config, err_t *err)
 {
     void **access = mem_alloc((s->n_seats + 1) * sizeof(*access));
@@ -80,11 +100,8 @@ bool schedule_reload(schedule_t *s, const config_t *config, err_t *err)
         job_settings_clear(&s->settings);
         s->settings = settings;
         s->watches = !str_is_empty(config_text(config, "HOOKLINE_API_TOKENS"));
-        for (size_t i = 0; i < s->n_seats; i++) {
-            free_access(s->seats[i].provider, s->seats[i].fresh);
-            s->seats[i].fresh = access[i];
-            s->seats[i].has_fresh = true;
-        }
+        for (size_t i = 0; i < s->n_seats; i++)
+            replace_access(&s->seats[i], access[i]);
         pthread_cond_broadcast(&s->changed);
         pthread_mutex_unlock(&s->lock);
     }
@@ -133,15 +150,34 @@ static int64_t with_jitter(int64_t us)
     return us - us / 16 + us / 8 * (noise % 1024) / 1024;
 }
 
-static void run_once(seat_t *seat, const job_settings_t *settings)
+static int64_t sooner(int64_t a_us, int64_t b_us)
+{
+    return a_us < b_us ? a_us : b_us;
+}
+
+static void note_run(seat_t *seat, const job_settings_t *settings, int64_t began_us)
+{
+    seat->due_us = began_us + with_jitter(settings->every_us);
+    pthread_mutex_lock(&seat->schedule->lock);
+    nudge_ran(&seat->nudge, began_us, settings->gap_us);
+    pthread_mutex_unlock(&seat->schedule->lock);
+}
+
+/* Somewhat less than `us`: the lease's clock is the database's, and the jitter takes off a sixteenth. */
+static int64_t nearly(int64_t us)
+{
+    return us - us / 8;
+}
+
+static lease_t run_as(seat_t *seat, const job_settings_t *settings, const char *asked_by, int64_t every_us)
 {
     static log_gate_t gate;
     schedule_t *s = seat->schedule;
     job_wish_t wish = {
         .provider = seat->provider,
         .access = seat->access,
-        .asked_by = "schedule",
-        .every_us = settings->every_us - settings->every_us / 8, /* more than the jitter takes off */
+        .asked_by = asked_by,
+        .every_us = every_us,
         .since_us = TIME_NONE,
         .until_us = TIME_NONE,
         .stop = &s->stop,
@@ -158,8 +194,65 @@ static void run_once(seat_t *seat, const job_settings_t *settings)
     else if (lease == LEASE_FAILED && log_gate_open(&gate, 60 * US_PER_S, &held))
         LOG(LOG_WARN, "not reconciled", log_cstr("provider", seat->provider->name), log_cstr("reason", err.detail));
     report_clear(&report);
-    seat->due_us =
-        began_us + with_jitter(lease == LEASE_FAILED && settings->every_us > AGAIN_US ? AGAIN_US : settings->every_us);
+    if (lease == LEASE_TAKEN)
+        note_run(seat, settings, began_us);
+    return lease;
+}
+
+static void run_by_schedule(seat_t *seat, const job_settings_t *settings)
+{
+    int64_t now_us = clock_mono_us(), every_us = settings->every_us;
+    lease_t lease = run_as(seat, settings, "schedule", nearly(every_us));
+
+    if (lease != LEASE_TAKEN)
+        seat->due_us = now_us + with_jitter(lease == LEASE_FAILED ? sooner(every_us, AGAIN_US) : every_us);
+}
+
+/* It is a whole run, as the schedule's are, and stands for the next of those: if it left anything out, that would not
+ * be looked for where webhooks never cease. */
+static void run_by_webhook(seat_t *seat, const job_settings_t *settings)
+{
+    int64_t now_us = clock_mono_us(), every_us;
+    lease_t lease;
+
+    pthread_mutex_lock(&seat->schedule->lock);
+    every_us = nudge_every_us(&seat->nudge, now_us, settings->gap_us);
+    pthread_mutex_unlock(&seat->schedule->lock);
+    lease = run_as(seat, settings, "webhook", nearly(every_us));
+    pthread_mutex_lock(&seat->schedule->lock);
+    if (lease == LEASE_NOT_DUE)
+        nudge_not_due(&seat->nudge, now_us, settings->gap_us);
+    else if (lease != LEASE_TAKEN)
+        nudge_put_off(&seat->nudge, now_us + AGAIN_US);
+    pthread_mutex_unlock(&seat->schedule->lock);
+}
+
+static int64_t nudge_of(seat_t *seat, const job_settings_t *settings)
+{
+    int64_t due_us;
+
+    pthread_mutex_lock(&seat->schedule->lock);
+    due_us = nudge_due_us(&seat->nudge, settings->gap_us);
+    pthread_mutex_unlock(&seat->schedule->lock);
+    return due_us;
+}
+
+static void run_what_is_due(seat_t *seat, const job_settings_t *settings)
+{
+    if (clock_mono_us() >= seat->due_us)
+        run_by_schedule(seat, settings);
+    else if (clock_mono_us() >= nudge_of(seat, settings))
+        run_by_webhook(seat, settings);
+}
+
+void schedule_nudge(schedule_t *s, const provider_t *provider)
+{
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < s->n_seats; i++)
+        if (s->seats[i].provider == provider && may_be_nudged(&s->seats[i]) &&
+            nudge_add(&s->seats[i].nudge, clock_mono_us()))
+            pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
 }
 
 /* ---- runs that were asked for ---- */
@@ -309,21 +402,16 @@ static bool rest(schedule_t *s, int64_t us)
     return !atomic_load(&s->stop);
 }
 
-/* The same for a seat: what has changed while it was at work is not slept over. */
+/* The same for a seat, or until it is nudged: what has changed while it was at work is not slept over. */
 static bool rest_until(seat_t *seat, int64_t mono_us)
 {
     schedule_t *s = seat->schedule;
 
     pthread_mutex_lock(&s->lock);
     if (!seat->wanted && !seat->has_fresh)
-        wait_until(s, mono_us);
+        wait_until(s, sooner(mono_us, nudge_due_us(&seat->nudge, s->settings.gap_us)));
     pthread_mutex_unlock(&s->lock);
     return !atomic_load(&s->stop);
-}
-
-static int64_t sooner(int64_t a_us, int64_t b_us)
-{
-    return a_us < b_us ? a_us : b_us;
 }
 
 static void *look_after(void *arg)
@@ -338,8 +426,7 @@ static void *look_after(void *arg)
 
         again = wanted && !run_wanted(seat, &settings);
         if (seat->access && settings.every_us) {
-            if (clock_mono_us() >= seat->due_us)
-                run_once(seat, &settings);
+            run_what_is_due(seat, &settings);
             next_us = seat->due_us;
         }
         job_settings_clear(&settings);

@@ -50,6 +50,14 @@ static void readiness(void *ctx, http_readiness_t *out)
     (void)snprintf(out->journal, sizeof(out->journal), "%s", journal.up ? "" : journal.reason);
 }
 
+static void has_news(void *ctx, const provider_t *provider)
+{
+    const app_t *app = ctx;
+
+    if (app->schedule)
+        schedule_nudge(app->schedule, provider);
+}
+
 /* ---- streams: from src/http to src/media ---- */
 
 static void *streams_enter(void *ctx, struct st_h2o_evloop_t *loop, struct st_h2o_multithread_queue_t *queue)
@@ -166,7 +174,9 @@ static bool start(app_t *app, err_t *err)
                              &(ingest_options_t){.store = app->store,
                                                  .journal = app->journal,
                                                  .dialplan = app->dialplan,
-                                                 .bridges = media_bridges(app->media)},
+                                                 .bridges = media_bridges(app->media),
+                                                 .has_news = has_news,
+                                                 .ctx = app},
                              err);
     if (!app->ingest)
         return false;
@@ -222,6 +232,7 @@ static int next_signal(const sigset_t *set, int64_t timeout_us)
 static void release(app_t *app, int64_t deadline_us)
 {
     schedule_stop(app->schedule);
+    app->schedule = NULL; /* the loops have ended; what they are still given back has no news any more */
     api_stop(app->api);
     backlog_stop(app->backlog);
     store_close(app->store, deadline_us);

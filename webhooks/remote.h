@@ -100,6 +100,14 @@ typedef struct remote_resource {
     int64_t overlap_us;   /* by default: how far a pass reaches back before the last one's end, for what changes late */
 } remote_resource_t;
 
+/* An event, the provider's own or another's, that says that its API has news: a run is made soon. Only what a webhook
+ * tells counts; what is fetched or replayed does not. */
+typedef struct remote_trigger {
+    const char *provider;    /* whose webhook it is: its name; one that is not built in never comes */
+    const char *event_type;  /* as in delivery_t */
+    const char *path, *text; /* only where that stands at this path of the payload; NULL: whatever it says */
+} remote_trigger_t;
+
 typedef struct remote {
     /* Its own settings are among the provider's. A snapshot of what is needed to ask: address, key. NULL with ERR_NONE:
      * no key is set, so nothing is fetched. */
@@ -108,8 +116,10 @@ typedef struct remote {
 
     const remote_resource_t *resources;
     size_t n_resources;
-    bool forgets_ended;   /* it knows a call only while it lives: of one that is not listed nothing can be concluded but
-                             that it has ended */
+    bool forgets_ended; /* it knows a call only while it lives: of one that is not listed nothing can be concluded but
+                           that it has ended */
+    const remote_trigger_t *triggers;
+    size_t n_triggers;
     int most_at_once;     /* requests in flight */
     int64_t least_gap_us; /* between the beginnings of two requests; 0: none */
     /* The same where a setting says it. NULL: least_gap_us. */

@@ -35,6 +35,9 @@ ingest_t *ingest_new(const config_t *config, const ingest_options_t *options, er
     in->tallies = mem_zalloc(PROVIDER_COUNT * sizeof(*in->tallies));
     for (size_t i = 0; i < PROVIDER_COUNT; i++)
         tally_init(&in->tallies[i], PROVIDERS[i]->name);
+    in->triggers = triggers_new();
+    in->has_news = options->has_news;
+    in->ctx = options->ctx;
     return in;
 }
 
@@ -44,6 +47,7 @@ void ingest_free(ingest_t *in)
         return;
     keyring_free(in->keys);
     free(in->tallies);
+    free(in->triggers);
     free(in);
 }
 

@@ -25,6 +25,10 @@ typedef struct ingest_options {
     journal_t *journal;
     dialplan_t *dialplan; /* what becomes of calls */
     bool bridges;         /* there is somebody who can speak with a caller */
+    /* A webhook has become durable that says that this provider's API has news (remote_trigger_t). Called on a loop:
+     * must not block. NULL: nobody asks. */
+    void (*has_news)(void *ctx, const provider_t *provider);
+    void *ctx;
 } ingest_options_t;
 /* NULL with ERR_CONFIG when a provider's settings are set but not usable. */
 ingest_t *ingest_new(const config_t *config, const ingest_options_t *options, err_t *err);

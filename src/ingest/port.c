@@ -20,6 +20,7 @@ struct ingest_wait {
      * the store gets it. */
     journal_entry_t entry;
     ingest_answer_t acknowledgement;
+    trigger_set_t news; /* whose APIs it says have some */
     journal_ticket_t ticket;
 
     enum { WAIT_STORE, WAIT_JOURNAL } list;
@@ -183,12 +184,20 @@ static void refuse(ingest_wait_t *w, err_code_t code)
     give_answer(w, &answer);
 }
 
+static void tell_news(const ingest_t *in, trigger_set_t news)
+{
+    for (size_t i = 0; news; i++, news >>= 1)
+        if (news & 1 && in->has_news)
+            in->has_news(in->ctx, PROVIDERS[i]);
+}
+
 static void acknowledge(ingest_wait_t *w, metric_t *outcome)
 {
     metric_add(outcome, 1);
     histogram_observe(w->port->in->ack_seconds, (double)(clock_mono_us() - w->began_us) / (double)US_PER_S);
     w->kept = true;
     give_answer(w, &w->acknowledgement);
+    tell_news(w->port->in, w->news);
 }
 
 static void free_if_done(ingest_wait_t *w)
@@ -240,7 +249,8 @@ ingest_wait_t *port_submit(ingest_port_t *port, size_t provider_index, delivery_
                                    .payload = d->payload,
                                    .raw = d->raw,
                                    .error = d->raw.base ? d->error : STR_NONE},
-                         .acknowledgement = *acknowledgement};
+                         .acknowledgement = *acknowledgement,
+                         .news = triggers_of(port->in->triggers[provider_index], d)};
     d->home = &port->home;
     d->owner = w;
     d->bytes = arena_bytes(d->arena);

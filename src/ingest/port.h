@@ -9,6 +9,7 @@
 #include "ingest/ingest.h"
 #include "ingest/keyring.h"
 #include "ingest/tally.h"
+#include "ingest/trigger.h"
 
 #include <stdatomic.h>
 
@@ -21,7 +22,10 @@ struct ingest {
     int64_t ticket_life_us;
     int64_t commit_deadline_us;
     bool explains;    /* logs what was tried when a signature does not fit */
-    tally_t *tallies; /* by provider index */
+    tally_t *tallies; /* by provider index, as triggers */
+    trigger_set_t *triggers;
+    void (*has_news)(void *ctx, const provider_t *provider);
+    void *ctx;
     histogram_t *ack_seconds;
 };
 

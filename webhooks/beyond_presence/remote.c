@@ -375,11 +375,25 @@ static const remote_resource_t RESOURCES[] = {
     {.name = "calls", .overlap_us = 2 * 3600 * US_PER_S},
 };
 
+/* Where a session begins and ends. No webhook says that a call has begun. An avatar that an agent of ours brings into a
+ * room of our LiveKit is told of by LiveKit alone; it is called so unless whoever wrote the agent chose another name
+ * (github.com/livekit/agents livekit-plugins-bey, read 2026-11-22), so the end of any room counts. */
+#define AVATAR "bey-avatar-agent"
+static const remote_trigger_t TRIGGERS[] = {
+    {"beyond_presence", "call_ended", NULL, NULL},
+    {"beyond_presence", "conversation_ended", NULL, NULL},
+    {"livekit", "participant_joined", "participant.identity", AVATAR},
+    {"livekit", "participant_left", "participant.identity", AVATAR},
+    {"livekit", "room_finished", NULL, NULL},
+};
+
 const remote_t BEYOND_PRESENCE_REMOTE = {
     .access_new = access_new,
     .access_free = access_free,
     .resources = RESOURCES,
     .n_resources = COUNT(RESOURCES),
+    .triggers = TRIGGERS,
+    .n_triggers = COUNT(TRIGGERS),
     .most_at_once = 1,
     .least_gap_us = 500 * US_PER_MS,
     .gap_us = rest_gap_us,

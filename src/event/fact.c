@@ -25,6 +25,13 @@ version_t version_of(rank_t rank, int64_t clock_us)
     return ((int64_t)rank << CLOCK_BITS) | clock;
 }
 
+int64_t version_event_us(version_t v)
+{
+    int64_t clock = v & ((INT64_C(1) << CLOCK_BITS) - 1);
+
+    return v <= 0 || v >> CLOCK_BITS > RANK_EVENT || !clock ? TIME_NONE : clock;
+}
+
 version_t version_of_set(rank_t rank, size_t messages, str_t hash_hex)
 {
     int64_t low = 0;

@@ -20,6 +20,7 @@
 typedef int64_t version_t;
 typedef enum { RANK_INFERRED = 1, RANK_EVENT = 2, RANK_REPORT = 3, RANK_HAND = 4 } rank_t;
 version_t version_of(rank_t rank, int64_t clock_us); /* TIME_NONE and what is before 1970 count as 0 */
+int64_t version_event_us(version_t v); /* the clock, where no more than an event is the evidence; else TIME_NONE */
 
 /* The clock of CALL_TRANSCRIPT_SOURCE where lines are heard live, with RANK_EVENT: which source is the better one. The
  * least are single lines, of which some may never have come; then what a provider hears all of; then our own ears. */

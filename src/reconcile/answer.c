@@ -275,7 +275,7 @@ static void take_page(run_t *r, step_t *s, const remote_page_t *page)
     keep_page(r, s, &h, page);
 }
 
-static void infer_gone(run_t *r, haul_t *h, str_t call)
+static void infer_gone(run_t *r, haul_t *h, const open_call_t *call)
 {
     h->list = mem_realloc(h->list, (h->count + 1) * sizeof(*h->list));
     h->list[h->count++] = find_infer_gone(r->o->provider, call);
@@ -289,7 +289,7 @@ static void take_gone(run_t *r, step_t *s, arena_t *a)
 
     remote_page_init(&nothing, a);
     if (s->n_calls)
-        infer_gone(r, &h, s->calls[0]);
+        infer_gone(r, &h, &s->calls[0]);
     else
         report_skip(r->report, "gone", s->at.id);
     keep_page(r, s, &h, &nothing);
@@ -309,8 +309,8 @@ static void take_living(run_t *r, step_t *s, const remote_page_t *page)
     }
     remote_page_init(&nothing, page->arena);
     for (size_t i = 0; i < s->n_calls; i++)
-        if (!remote_finds(page, s->calls[i]))
-            infer_gone(r, &h, s->calls[i]);
+        if (!remote_finds(page, s->calls[i].id))
+            infer_gone(r, &h, &s->calls[i]);
     keep_page(r, s, &h, &nothing);
 }
 

@@ -100,8 +100,8 @@ static void answer_candidates(audit_t *d, const step_t *s, const remote_page_t *
     bool there;
 
     for (size_t i = 0; i < s->n_calls; i++)
-        if (is_answer(d, page, s->calls[i], &there))
-            answer_candidate(d, s->calls[i], there);
+        if (is_answer(d, page, s->calls[i].id, &there))
+            answer_candidate(d, s->calls[i].id, there);
 }
 
 static void note_stored(audit_t *d, audit_list_id_t list, const audit_stored_t *call, const char *why)
@@ -143,7 +143,7 @@ static void ask_alone(audit_t *d, const remote_step_t *at, str_t call)
 {
     step_t *s = step_new(at, STR_NONE, NULL);
 
-    step_ask_about(s, &call, 1);
+    step_ask_about(s, &(open_call_t){call, TIME_NONE}, 1);
     walk_add(&d->walk, s);
 }
 
@@ -173,10 +173,10 @@ static const char *ask_for(audit_t *d, const audit_stored_t *call)
 
 static void add_living(audit_t *d)
 {
-    str_t *calls = mem_alloc((d->n_asked + 1) * sizeof(*calls));
+    open_call_t *calls = mem_alloc((d->n_asked + 1) * sizeof(*calls));
 
     for (size_t i = 0; i < d->n_asked; i++)
-        calls[i] = d->asked[i].stored.id;
+        calls[i] = (open_call_t){d->asked[i].stored.id, TIME_NONE};
     if (d->living) {
         step_ask_about(d->living, calls, d->n_asked);
         walk_add(&d->walk, d->living);

@@ -35,24 +35,27 @@ delivery_t *find_understand(const provider_t *provider, const remote_find_t *fou
     return d;
 }
 
-delivery_t *find_infer_gone(const provider_t *provider, str_t call_id)
+delivery_t *find_infer_gone(const provider_t *provider, const open_call_t *call)
 {
-    delivery_t *d = begin(provider, "inferred", call_id.len);
+    delivery_t *d = begin(provider, "inferred", call->id.len);
     bool forgets = provider->remote->forgets_ended; /* it may have ended well: whether anybody was connected decides */
     const char *reason = forgets ? FIND_UNSEEN : FIND_UNKNOWN;
     buf_t payload = BUF_EMPTY;
+    fact_t *fact;
 
     buf_printf(&payload, "{\"reason\": \"%s\", \"call_id\": ", reason);
-    json_escape(&payload, call_id);
+    json_escape(&payload, call->id);
     buf_addc(&payload, '}');
     d->payload = arena_dup(d->arena, buf_str(&payload));
     buf_clear(&payload);
-    d->call_id = arena_dup(d->arena, call_id);
-    d->event_key = arena_printf(d->arena, "inferred:" STR_FMT ":%s", STR_ARG(call_id), reason);
+    d->call_id = arena_dup(d->arena, call->id);
+    d->event_key = arena_printf(d->arena, "inferred:" STR_FMT ":%s", STR_ARG(call->id), reason);
     d->event_type = STR("inferred");
     d->status = forgets ? STR("ended") : STR("failed");
-    fact_ended(fact_call(&d->facts, d->call_id), version_of(RANK_INFERRED, 0), forgets ? STR_NONE : STR("failed"),
-               str_from(reason));
+    fact = fact_call(&d->facts, d->call_id);
+    fact_ended(fact, version_of(RANK_INFERRED, 0), forgets ? STR_NONE : STR("failed"), str_from(reason));
+    if (forgets)
+        fact_time(fact, CALL_ENDED_AT, RANK_INFERRED, call->last_us);
     d->bytes = arena_bytes(d->arena);
     return d;
 }

@@ -105,8 +105,7 @@ typedef struct ledger_page {
 bool ledger_commit(ledger_t *l, ledger_page_t *page, err_t *err);
 bool ledger_step_asked(ledger_t *l, const step_t *s, err_t *err); /* before a request that must not be made twice */
 bool ledger_step_failed(ledger_t *l, const step_t *s, const char *why, err_t *err);
-/* Calls that began so long ago and have not ended: those that were looked after longest ago first. ids: in the arena.
- */
-bool ledger_stale(ledger_t *l, int64_t age_us, size_t most, arena_t *a, str_t **ids, size_t *count, err_t *err);
+/* Calls that began so long ago and have not ended, in the arena: those that were looked after longest ago first. */
+bool ledger_stale(ledger_t *l, int64_t age_us, size_t most, arena_t *a, open_call_t **calls, size_t *count, err_t *err);
 
 #endif

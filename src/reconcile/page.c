@@ -449,7 +449,7 @@ bool ledger_step_failed(ledger_t *l, const step_t *s, const char *why, err_t *er
 /* ---- for the reaper ---- */
 
 #define STALE                                                                                                          \
-    "WITH stale AS (SELECT c.provider_call_id AS id FROM public.voice_calls c LEFT JOIN public.reconcile_marks m"      \
+    "WITH stale AS (SELECT c.* FROM public.voice_calls c LEFT JOIN public.reconcile_marks m"                           \
     " ON m.provider = c.provider AND m.what = '(reaper)' AND m.object_id = c.provider_call_id"                         \
     " WHERE c.provider = $1 AND c.status IN ('pending', 'active')"                                                     \
     " AND coalesce(c.started_at, c.created_at) < now() - $2 * interval '1 microsecond'"                                \
@@ -457,10 +457,25 @@ bool ledger_step_failed(ledger_t *l, const step_t *s, const char *why, err_t *er
     " ORDER BY m.seen_at NULLS FIRST, c.created_at LIMIT $3)"
 #define NOTED                                                                                                          \
     ", noted AS (INSERT INTO public.reconcile_marks (provider, what, object_id, mark)"                                 \
-    " SELECT $1, '(reaper)', id, 'asked' FROM stale"                                                                   \
+    " SELECT $1, '(reaper)', provider_call_id, 'asked' FROM stale"                                                     \
     " ON CONFLICT (provider, what, object_id) DO UPDATE SET seen_at = now())"
+/* Whatever happened in a call happened while it went on. Events name the session, so the version of that name has the
+ * time of the newest. */
+#define LAST_KNOWN                                                                                                     \
+    " SELECT s.provider_call_id, (extract(epoch FROM greatest(s.started_at, s.connected_at,"                           \
+    " (SELECT greatest(max(p.joined_at), max(p.left_at)) FROM public.call_participants p WHERE p.call_id = s.id),"     \
+    " (SELECT greatest(max(v.spoken_at), max(v.ended_at)) FROM public.voice_messages v WHERE v.call_id = s.id)"        \
+    ")) * 1000000)::int8, s.versions[$4::int] FROM stale s"
 
-bool ledger_stale(ledger_t *l, int64_t age_us, size_t most, arena_t *a, str_t **ids, size_t *count, err_t *err)
+/* TIME_NONE is before all times. */
+static open_call_t open_call_at(const PGresult *r, int row, arena_t *a)
+{
+    int64_t told_us = ledger_int_at(r, row, 1), event_us = version_event_us(ledger_int_at(r, row, 2));
+
+    return (open_call_t){arena_dup(a, ledger_text_at(r, row, 0)), event_us > told_us ? event_us : told_us};
+}
+
+bool ledger_stale(ledger_t *l, int64_t age_us, size_t most, arena_t *a, open_call_t **calls, size_t *count, err_t *err)
 {
     PGresult *r;
 
@@ -470,11 +485,12 @@ bool ledger_stale(ledger_t *l, int64_t age_us, size_t most, arena_t *a, str_t **
     ledger_text(l, str_from(l->options.provider));
     ledger_int(l, age_us);
     ledger_int(l, (int64_t)most);
-    r = ledger_query(l, l->options.dry ? STALE " SELECT id FROM stale" : STALE NOTED " SELECT id FROM stale", err);
+    ledger_int(l, CALL_SESSION_ID + 1);
+    r = ledger_query(l, l->options.dry ? STALE LAST_KNOWN : STALE NOTED LAST_KNOWN, err);
     *count = r ? (size_t)PQntuples(r) : 0;
-    *ids = arena_alloc(a, (*count + 1) * sizeof(**ids));
+    *calls = arena_alloc(a, (*count + 1) * sizeof(**calls));
     for (size_t i = 0; i < *count; i++)
-        (*ids)[i] = arena_dup(a, ledger_text_at(r, (int)i, 0));
+        (*calls)[i] = open_call_at(r, (int)i, a);
     PQclear(r);
     return r != NULL;
 }

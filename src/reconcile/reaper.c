@@ -6,7 +6,7 @@
 
 typedef struct question {
     remote_step_t at;
-    str_t *calls;
+    open_call_t *calls;
     size_t count;
 } question_t;
 
@@ -22,17 +22,17 @@ static void ask(run_t *r, const question_t *q)
 }
 
 /* The agenda's last is its first: the calls come backwards. */
-static void ask_about(run_t *r, const str_t *ids, size_t count, arena_t *a)
+static void ask_about(run_t *r, const open_call_t *calls, size_t count, arena_t *a)
 {
     question_t q = {.calls = arena_alloc(a, (count + 1) * sizeof(*q.calls))};
 
     for (size_t i = count; i-- > 0;) {
         remote_step_t at = {.from_us = TIME_NONE, .to_us = TIME_NONE};
 
-        if (!r->remote->one(r->o->access, ids[i], a, &at))
+        if (!r->remote->one(r->o->access, calls[i].id, a, &at))
             continue;
         q.at = at;
-        q.calls[q.count++] = ids[i];
+        q.calls[q.count++] = calls[i];
         if (!r->remote->forgets_ended) {
             ask(r, &q);
             q.count = 0;
@@ -46,10 +46,10 @@ void run_add_stale(run_t *r)
     arena_t *a = arena_new(8192);
     err_t err = {.code = ERR_NONE};
     size_t count = 0;
-    str_t *ids;
+    open_call_t *calls;
 
-    if (ledger_stale(r->o->ledger, r->o->stale_us, MOST_AT_A_TIME, a, &ids, &count, &err))
-        ask_about(r, ids, count, a);
+    if (ledger_stale(r->o->ledger, r->o->stale_us, MOST_AT_A_TIME, a, &calls, &count, &err))
+        ask_about(r, calls, count, a);
     else
         run_end_early(r, "calls without an end could not be read", &err);
     arena_free(a);

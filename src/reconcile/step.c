@@ -41,16 +41,16 @@ void step_free(step_t *s)
     drop(s->at.cursor);
     drop(s->mark);
     for (size_t i = 0; i < s->n_calls; i++)
-        drop(s->calls[i]);
+        drop(s->calls[i].id);
     free(s->calls);
     free(s);
 }
 
-void step_ask_about(step_t *s, const str_t *calls, size_t n)
+void step_ask_about(step_t *s, const open_call_t *calls, size_t n)
 {
     s->calls = mem_alloc((n + 1) * sizeof(*s->calls));
     for (size_t i = 0; i < n; i++)
-        s->calls[s->n_calls++] = keep(calls[i]);
+        s->calls[s->n_calls++] = (open_call_t){keep(calls[i].id), calls[i].last_us};
 }
 
 bool step_goes_on(const step_t *s, const remote_page_t *page, const remote_step_t *next)

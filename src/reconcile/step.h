@@ -4,6 +4,12 @@
 
 #include "remote.h"
 
+/* A call of which no end was heard. */
+typedef struct open_call {
+    str_t id;
+    int64_t last_us; /* when it is last known to have gone on; TIME_NONE: nothing is known of that */
+} open_call_t;
+
 /* A row of reconcile_windows. */
 typedef struct window {
     int64_t id;             /* there; 0: it is not kept (a dry run) */
@@ -21,7 +27,7 @@ typedef struct step {
     str_t mark;            /* of at.id, once this is done; absent: none */
     int64_t id;            /* in reconcile_steps; 0: it is not kept there */
     window_t *window;      /* NULL: it is not of a window, but comes of calls that the reaper looks after */
-    str_t *calls;          /* the step's own: calls of which it asks whether they are known (step_ask_about) */
+    open_call_t *calls;    /* the step's own: of which it asks whether they are known (step_ask_about) */
     size_t n_calls;        /* 0: it asks about none */
     bool asked;            /* a request that must not be made twice was made */
     bool once;             /* such a request is under way */
@@ -33,7 +39,7 @@ typedef struct step {
 step_t *step_new(const remote_step_t *at, str_t mark, window_t *window);
 void step_free(step_t *s); /* NULL is fine */
 void step_hash(const step_t *s, uint8_t out[16]);
-void step_ask_about(step_t *s, const str_t *calls, size_t n); /* once; copies them */
+void step_ask_about(step_t *s, const open_call_t *calls, size_t n); /* once; copies them */
 /* Whether `next`, of the page that came of s, asks the same once more: that call was not found, and may be by another
  * name, or elsewhere. The page itself is then no answer. */
 bool step_goes_on(const step_t *s, const remote_page_t *page, const remote_step_t *next);

@@ -5,10 +5,11 @@
 import assert from 'node:assert/strict';
 import {spawn} from 'node:child_process';
 import {after, before, beforeEach, describe, test} from 'node:test';
-import {APIS, differences, reconcile} from './lib/backfill.mjs';
+import {APIS, deliver, differences, reconcile} from './lib/backfill.mjs';
 import {createDatabase} from './lib/database.mjs';
+import {generator} from './lib/random.mjs';
 import {rowsByCall} from './lib/rows.mjs';
-import {ROOT} from './lib/hookline.mjs';
+import {ROOT, startHookline} from './lib/hookline.mjs';
 import {until} from './lib/wait.mjs';
 import {everyNth, inThisOrder} from '../simulators/api_server.mjs';
 import {createWorld} from '../simulators/world.mjs';
@@ -174,6 +175,75 @@ describe('Teli', () => {
         assert.equal(await calls(), 260, text);
         assert.equal(report.skipped.truncated, undefined, text);
         assert.ok(api.requests.some(({query}) => query.get('format') === 'json'));
+    });
+});
+
+// A room that is in no list has ended: when, only what was heard of it can tell.
+describe('LiveKit', () => {
+    const HOUR_MS = 60 * MINUTE_MS;
+    const BEGAN_MS = NOW_MS - 5 * HOUR_MS;
+    const roomOf = ({told}) => told.livekit.room.sid;
+    const heard = async (webhooks) => {
+        const hookline = await startHookline({DATABASE_URL: database.url});
+        await deliver(hookline, webhooks, generator(7));
+        await hookline.end();
+    };
+    const listed = (api) => api.requests.filter(({path}) => path.endsWith('/ListRooms')).length;
+
+    test('rooms without an end are asked about at once, and those that are over ended when they were last heard of', async (t) => {
+        const world = createWorld({seed: 'unseen'});
+        const room = (talkMs, recorded = false) => world.call({by: ['livekit'], startMs: BEGAN_MS, talkMs, recorded});
+        const began = room(HOUR_MS);
+        const joined = room(HOUR_MS);
+        const left = room(HOUR_MS);
+        const recorded = room(HOUR_MS, true);
+        const others = [room(HOUR_MS), room(HOUR_MS), room(HOUR_MS)];
+        const live = [room(24 * HOUR_MS), room(24 * HOUR_MS), room(24 * HOUR_MS)];
+        const endMs = left.told.livekit.endMs;
+        const told = (call, ...names) => call.webhooks.filter(({name}) => names.length === 0 || names.includes(name));
+        await heard([
+            ...told(began, 'room_started'),
+            ...told(joined, 'room_started', 'agent joined', 'caller joined'),
+            ...[left, ...others].flatMap((call) => told(call).filter(({name}) => name !== 'room_finished')),
+            ...told(recorded, 'caller joined', 'egress started'),
+            ...live.flatMap((call) => told(call, 'room_started', 'caller joined')),
+        ]);
+
+        const {code, api, report, text} = await pass(t, 'livekit', world);
+        assert.equal(code, 0, text);
+        assert.deepEqual([report.error_count, listed(api)], [0, 2], text); // the list of every run, and that of those ten
+        const stored = async (call) => {
+            const {status, end_reason: reason, ended_at: at} = await database.row('SELECT * FROM voice_calls WHERE provider_call_id = $1', [roomOf(call)]);
+            return [status, reason, at && Date.parse(at)];
+        };
+        assert.deepEqual(await stored(began), ['failed', 'ended_unseen', BEGAN_MS + 137]);
+        assert.deepEqual(await stored(joined), ['completed', 'ended_unseen', BEGAN_MS + 4000]);
+        for (const call of [left, ...others]) assert.deepEqual(await stored(call), ['completed', 'CLIENT_INITIATED', endMs]);
+        assert.deepEqual(await stored(recorded), ['completed', 'ended_unseen', endMs + 1000]); // of its egress LiveKit knows the end
+        for (const call of live) assert.deepEqual(await stored(call), ['active', null, null]);
+
+        // Nothing more is known by asking again; by a webhook that comes late there is.
+        const again = await pass(t, 'livekit', world);
+        assert.deepEqual([again.code, again.report.new, again.report.updated, listed(again.api)], [0, 0, 0, 2], again.text);
+        await heard([began, left].flatMap((call) => told(call, 'room_finished')));
+        assert.deepEqual(await stored(began), ['failed', 'no_participant', endMs + 20_000]);
+        assert.deepEqual(await stored(left), ['completed', 'CLIENT_INITIATED', endMs + 20_000]);
+        const {duration_seconds: seconds} = await database.row('SELECT * FROM voice_calls WHERE provider_call_id = $1', [roomOf(left)]);
+        assert.equal(seconds, 3600 + 4 + 20 - 2); // since the caller was there, 1402 ms after the room
+    });
+
+    test('a server that is not where it is looked for ends none', async (t) => {
+        const world = worldOf('livekit', 1, {live: true});
+        await database.rows(
+            `INSERT INTO voice_calls (provider, provider_call_id, status, created_at)
+             VALUES ('livekit', 'RM_open', 'active', now() - interval '1 day')`,
+        );
+        const elsewhere = await APIS.livekit.serve(world);
+        t.after(() => elsewhere.close());
+        const {code, report, text} = await pass(t, 'livekit', world, {}, {LIVEKIT_URL: `${elsewhere.url}/nowhere`});
+        assert.equal(code, 1, text);
+        assert.match(report.errors.join('\n'), /the provider answers 404/);
+        assert.equal(await database.value("SELECT status FROM voice_calls WHERE provider_call_id = 'RM_open'"), 'active');
     });
 });
 

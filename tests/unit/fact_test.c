@@ -148,6 +148,20 @@ static void test_setters_merge_as_facts_do(void **state)
     }
 }
 
+static void test_when_an_event_happened_is_told_by_its_versions(void **state)
+{
+    int64_t us = INT64_C(1767000000) * US_PER_S + 1;
+
+    (void)state;
+    assert_int_equal(version_event_us(version_of(RANK_EVENT, us)), us);
+    assert_int_equal(version_event_us(version_of(RANK_INFERRED, us)), us);
+    assert_int_equal(version_event_us(version_of(RANK_HAND, us)), TIME_NONE); /* when somebody wrote it */
+    assert_int_equal(version_event_us(version_of(RANK_REPORT, us)), TIME_NONE);
+    assert_int_equal(version_event_us(version_of(RANK_EVENT, TIME_NONE)), TIME_NONE);
+    assert_int_equal(version_event_us(0), TIME_NONE);
+    assert_int_equal(version_event_us(TIME_NONE), TIME_NONE);
+}
+
 static void test_versions_order_by_rank_then_clock(void **state)
 {
     int64_t late = INT64_C(4000000000) * US_PER_S;
@@ -267,6 +281,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_merging_is_commutative_idempotent_and_associative),
         TEST(test_setters_merge_as_facts_do),
+        TEST(test_when_an_event_happened_is_told_by_its_versions),
         TEST(test_versions_order_by_rank_then_clock),
         TEST(test_sets_order_by_rank_size_and_hash),
         TEST(test_a_late_phase_never_goes_back),

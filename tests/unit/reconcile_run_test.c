@@ -10,8 +10,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#define DAY  (INT64_C(86400) * US_PER_S)
-#define MOST 200 /* requests */
+#define DAY     (INT64_C(86400) * US_PER_S)
+#define MOST    200                              /* requests */
+#define LAST_US (INT64_C(1767000000) * US_PER_S) /* when a call without an end was last heard of */
 
 /* ---- the world: what the script says, and what was seen ---- */
 
@@ -35,6 +36,7 @@ typedef struct world {
     size_t planned, covered, failed;
     size_t deliveries;
     char last_key[120], last_reason[60], keys[400];
+    cell_t last_end;
     int64_t watermark_us, planned_watermark_us;
     const char *stale; /* ids, each with a blank after it */
     bool forgets;      /* the provider knows calls only while they live */
@@ -148,6 +150,8 @@ bool ledger_commit(ledger_t *l, ledger_page_t *page, err_t *err)
 
         assert_int_equal(d->way, WAY_RECONCILE);
         (void)snprintf(w.last_key, sizeof(w.last_key), STR_FMT, STR_ARG(d->event_key));
+        for (const fact_t *fact = d->facts.first; fact; fact = fact->next)
+            w.last_end = fact->cells[CALL_ENDED_AT];
         (void)snprintf(w.keys + strlen(w.keys), sizeof(w.keys) - strlen(w.keys), "%s ", w.last_key);
         (void)snprintf(w.last_reason, sizeof(w.last_reason), STR_FMT, STR_ARG(d->error));
         if (d->call_id.base)
@@ -178,7 +182,7 @@ bool ledger_step_failed(ledger_t *l, const step_t *s, const char *why, err_t *er
     return true;
 }
 
-bool ledger_stale(ledger_t *l, int64_t age_us, size_t most, arena_t *a, str_t **ids, size_t *count, err_t *err)
+bool ledger_stale(ledger_t *l, int64_t age_us, size_t most, arena_t *a, open_call_t **calls, size_t *count, err_t *err)
 {
     (void)l;
     (void)most;
@@ -186,10 +190,10 @@ bool ledger_stale(ledger_t *l, int64_t age_us, size_t most, arena_t *a, str_t **
     assert_int_equal(age_us, 3 * 3600 * US_PER_S);
     w.stale_asked++;
     *count = 0;
-    *ids = arena_alloc(a, MOST * sizeof(**ids));
+    *calls = arena_alloc(a, MOST * sizeof(**calls));
     for (str_t left = str_from(w.stale), id; str_split(&left, ' ', &id);)
         if (id.len)
-            (*ids)[(*count)++] = id;
+            (*calls)[(*count)++] = (open_call_t){id, LAST_US};
     return true;
 }
 
@@ -732,6 +736,7 @@ static void test_a_call_that_the_provider_does_not_know_has_failed_by_inference(
     assert_int_equal(run_with(none_known, NULL), RUN_DONE);
     assert_int_equal(w.deliveries, 1);
     assert_string_equal(w.last_key, "inferred:x:unknown_to_provider");
+    assert_int_equal(w.last_end.version, 0); /* it is not known to have ended then: whether it ever was is not */
     assert_string_equal(w.last_reason, "");
 }
 
@@ -788,6 +793,8 @@ static void test_of_calls_that_are_forgotten_as_they_end_one_request_tells_which
     assert_non_null(strstr(w.keys, "inferred:a:ended_unseen "));
     assert_non_null(strstr(w.keys, "inferred:c:ended_unseen "));
     assert_non_null(strstr(w.keys, "inferred:e:ended_unseen "));
+    assert_int_equal(w.last_end.version, version_of(RANK_INFERRED, 0));
+    assert_int_equal(w.last_end.number, LAST_US);
     assert_int_equal(w.commits, 2);
     assert_int_equal(report.all_errors, 0);
 }

@@ -327,7 +327,10 @@ static void read_answer(run_t *r, step_t *s, answer_t *a)
             try_later(r, s, again_us);
         else
             run_fail_step(r, s, err.detail[0] ? err.detail : "the answer is not what was expected");
-    } else if (page.gone) {
+        return;
+    }
+    r->heard = true;
+    if (page.gone) {
         take_gone(r, s, a->arena);
     } else if (s->n_calls && r->remote->forgets_ended) {
         take_living(r, s, &page);
@@ -385,7 +388,8 @@ static void describe(const answer_t *a, const step_t *s, char out[300])
                        s->tries > 1 ? ", again and again" : "");
 }
 
-void run_take_answer(run_t *r, step_t *s, answer_t *a)
+/* A list is never gone; and where lists are given, one call that is not is somebody else's. */
+static verdict_t judge(run_t *r, step_t *s, const answer_t *a, int64_t *again_us)
 {
     outcome_t outcome = {
         .came = a->came,
@@ -395,15 +399,23 @@ void run_take_answer(run_t *r, step_t *s, answer_t *a)
         .once = s->once,
         .tries = ++s->tries,
     };
-    int64_t now_us = r->o->transport->now_us(r->o->transport->ctx), again_us = 0;
-    verdict_t verdict = manners_judge(&r->manners, &outcome, now_us, clock_wall_us(), &again_us);
+    int64_t now_us = r->o->transport->now_us(r->o->transport->ctx);
+    verdict_t verdict = manners_judge(&r->manners, &outcome, now_us, clock_wall_us(), again_us);
+
+    if ((verdict == VERDICT_GONE && !s->at.id.base) ||
+        (verdict == VERDICT_RUN && a->response.status == 403 && s->n_calls) ||
+        (!a->came && a->err.code == ERR_TOO_LARGE))
+        return VERDICT_STEP;
+    return verdict;
+}
+
+void run_take_answer(run_t *r, step_t *s, answer_t *a)
+{
+    int64_t again_us = 0;
+    verdict_t verdict = judge(r, s, a, &again_us);
     char why[300];
 
     count_request(r, a);
-    if (verdict == VERDICT_GONE && !s->at.id.base)
-        verdict = VERDICT_STEP; /* a list is never gone */
-    if (!a->came && a->err.code == ERR_TOO_LARGE)
-        verdict = VERDICT_STEP;
     if (verdict != VERDICT_READ && take_refusal(r, s, a)) {
         arena_free(a->arena);
         return;

@@ -18,6 +18,7 @@ typedef struct run {
     size_t n_windows, windows_done;
     bool failed; /* a window is not covered */
     bool over;   /* nothing more can be done */
+    bool heard;  /* the API has told something: it is where it is looked for */
     int64_t began_us;
 } run_t;
 

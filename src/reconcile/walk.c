@@ -212,7 +212,7 @@ static void refuse(walk_t *w, int status)
     w->over = w->refused = true;
 }
 
-/* A list is never gone. */
+/* A list is never gone; and where lists are given, one call that is not is somebody else's. */
 static verdict_t judge(walk_t *w, step_t *s, const answer_t *a, int64_t *again_us)
 {
     outcome_t outcome = {
@@ -227,7 +227,10 @@ static verdict_t judge(walk_t *w, step_t *s, const answer_t *a, int64_t *again_u
     if (!a->came && a->err.code == ERR_TOO_LARGE)
         return VERDICT_STEP;
     verdict = manners_judge(&w->manners, &outcome, now_us(w), clock_wall_us(), again_us);
-    return verdict == VERDICT_GONE && !s->at.id.base ? VERDICT_STEP : verdict;
+    if ((verdict == VERDICT_GONE && !s->at.id.base) ||
+        (verdict == VERDICT_RUN && a->response.status == 403 && s->n_calls))
+        return VERDICT_STEP;
+    return verdict;
 }
 
 static void fail_answer(walk_t *w, step_t *s, const answer_t *a)

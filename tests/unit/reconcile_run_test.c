@@ -847,6 +847,43 @@ static void test_nor_does_one_of_which_a_row_cannot_be_read(void **state)
     assert_true(has_error("nothing is concluded"));
 }
 
+static void nothing_there(str_t url, int count, answer_t *a)
+{
+    (void)url;
+    (void)count;
+    a->response.status = 404;
+}
+
+/* As with an address that is wrong, or a proxy that answers for a server that is away. */
+static void test_where_no_list_is_given_nothing_is_concluded_of_any_call(void **state)
+{
+    (void)state;
+    reset();
+    w.stale = "x y ";
+    assert_int_equal(run_with(nothing_there, NULL), RUN_FAILED);
+    assert_int_equal(w.requests, 1);
+    assert_int_equal(w.deliveries, 0);
+}
+
+static void the_first_is_anothers(str_t url, int count, answer_t *a)
+{
+    (void)count;
+    if (is_url(url, "one/x/"))
+        a->response.status = 403;
+    else if (!is_url(url, "list//"))
+        a->response.status = 404;
+}
+
+static void test_one_call_that_is_not_given_does_not_keep_others_from_being_asked_about(void **state)
+{
+    (void)state;
+    reset();
+    w.stale = "x y z ";
+    assert_int_equal(run_with(the_first_is_anothers, NULL), RUN_DONE);
+    assert_string_equal(w.keys, "inferred:y:unknown_to_provider inferred:z:unknown_to_provider ");
+    assert_true(has_error("one x: the provider answers 403"));
+}
+
 static void test_who_asks_for_one_resource_gets_that_one(void **state)
 {
     (void)state;
@@ -900,6 +937,8 @@ int main(void)
         cmocka_unit_test(test_none_is_asked_about_where_none_can_be),
         cmocka_unit_test(test_a_list_of_what_lives_that_is_not_there_ends_no_call),
         cmocka_unit_test(test_nor_does_one_of_which_a_row_cannot_be_read),
+        cmocka_unit_test(test_where_no_list_is_given_nothing_is_concluded_of_any_call),
+        cmocka_unit_test(test_one_call_that_is_not_given_does_not_keep_others_from_being_asked_about),
         cmocka_unit_test(test_who_asks_for_one_resource_gets_that_one),
         cmocka_unit_test(test_it_stops_when_told_and_leaves_its_windows),
     };

@@ -10,6 +10,8 @@ import {takeObjects} from './lib/api.mjs';
 import {createDatabase} from './lib/database.mjs';
 import {BIN, hooklineEnv, SECRETS} from './lib/hookline.mjs';
 import {inTurn} from './lib/wait.mjs';
+import {serveLivekit} from '../simulators/livekit_api.mjs';
+import {createWorld} from '../simulators/world.mjs';
 
 const DAY_MS = 86_400_000;
 const ACCOUNT = SECRETS.TWILIO_ACCOUNT_SID;
@@ -260,6 +262,29 @@ describe('a call that is only here says why', () => {
         assert.equal(code, 1);
         assert.deepEqual(of('vapi').only_here, []);
         assert.deepEqual(of('vapi').differing.map((e) => e.id), [vapiId(1)]);
+    });
+
+    test('rooms are asked about with one request, and one that the list had not yet is there', async (t) => {
+        let asked = () => 0;
+        const world = createWorld({seed: 'audit', now: () => (asked() < 2 ? START_MS - DAY_MS : Date.now())});
+        const late = world.call({by: ['livekit'], startMs: START_MS, talkMs: 3 * DAY_MS});
+        const rooms = await serveLivekit(world);
+        t.after(() => rooms.close());
+        asked = () => rooms.requests.filter(({path}) => path.endsWith('/ListRooms')).length;
+        const gone = ['RM_goneAAAAAAAA', 'RM_goneBBBBBBBB', 'RM_goneCCCCCCCC'];
+        await sql(
+            `INSERT INTO voice_calls (provider, provider_call_id, status, started_at)
+             SELECT 'livekit', id, 'active', now() - interval '1 hour' FROM unnest($1::text[]) AS id`,
+            [[...gone, late.told.livekit.room.sid]],
+        );
+        const {code, of} = await audit(['--provider', 'livekit'], {LIVEKIT_URL: rooms.url});
+        assert.equal(code, 1);
+        assert.deepEqual(
+            of('livekit').only_here.map((e) => [e.id, e.why]),
+            gone.map((id) => [id, 'still open here; not known there']),
+        );
+        assert.deepEqual(of('livekit').differing.map((e) => e.id), [late.told.livekit.room.sid]);
+        assert.equal(asked(), 2);
     });
 
     test('of more than can be asked one by one', async () => {

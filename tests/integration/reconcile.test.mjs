@@ -410,6 +410,33 @@ describe('a call without an end', () => {
     });
 });
 
+test('of more calls without an end than one run asks about, the next one begins with those that are left', async (t) => {
+    const MOST = 500;
+    const {database, api, env} = await setUp(t, []);
+    const ids = Array.from({length: MOST + 20}, (_, i) => `CA${String(i).padStart(32, '0')}`);
+    await database.rows(
+        `INSERT INTO voice_calls (provider, provider_call_id, status, created_at)
+         SELECT 'twilio', id, 'active', now() - interval '4 h' - n * interval '1 s' FROM unnest($1::text[]) WITH ORDINALITY AS u (id, n)`,
+        [ids],
+    );
+    const oneOf = (path) => /\/Calls\/(CA\d+)\.json$/.exec(path)?.[1];
+    api.misbehave = ({path}) => {
+        const sid = oneOf(path); // they all go on
+        return sid ? {body: JSON.stringify({sid, status: 'in-progress', date_created: 'Wed, 12 Aug 2026 16:03:20 +0000'})} : null;
+    };
+    const askedIn = async () => {
+        const before = api.requests.length;
+        const {code, stderr} = await begin(env, 'reconcile', 'twilio').ended;
+        assert.equal(code, 0, stderr);
+        return api.requests.slice(before).map(({path}) => oneOf(path)).filter(Boolean);
+    };
+    const first = await askedIn();
+    const second = await askedIn();
+    assert.deepEqual([first.length, second.length], [MOST, MOST]);
+    const left = ids.filter((id) => !first.includes(id));
+    assert.deepEqual(left.filter((id) => second.includes(id)), left);
+});
+
 test('used wrongly, it says how, and exits 2', () => {
     for (const [args, pattern] of [
         [['nobody'], /there is no provider "nobody"/],

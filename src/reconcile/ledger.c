@@ -94,7 +94,7 @@ void ledger_json(ledger_t *l, str_t s)
 PGresult *ledger_query(ledger_t *l, const char *sql, err_t *err)
 {
     params_finish(&l->params);
-    return pg_query(l->pg, sql, &l->params, err);
+    return pg_query_often(l->pg, sql, &l->params, err);
 }
 
 bool ledger_do(ledger_t *l, const char *sql, err_t *err)

@@ -26,7 +26,7 @@ void ledger_text(ledger_t *l, str_t s);
 void ledger_int(ledger_t *l, int64_t value);
 void ledger_time(ledger_t *l, int64_t us);
 void ledger_json(ledger_t *l, str_t s);
-PGresult *ledger_query(ledger_t *l, const char *sql, err_t *err); /* with them; NULL on failure */
+PGresult *ledger_query(ledger_t *l, const char *sql, err_t *err); /* a literal, with them; NULL on failure */
 bool ledger_do(ledger_t *l, const char *sql, err_t *err);         /* the same, when the result does not matter */
 bool ledger_plain(ledger_t *l, const char *sql, err_t *err);      /* without any */
 

@@ -68,20 +68,23 @@ static calls_t calls_of(arena_t *a, const batch_t *b)
 enum { ROW_TABLE, ROW_ID, ROW_CALL, ROW_TEXT, ROW_OUTCOME, ROW_BUSINESS, ROW_NAME, ROW_NUMBER };
 
 /* By table and id, in the order of their bytes; ROW_CALL counts from 1. What follows ROW_TEXT only calls have, and an
- * outcome only where somebody has entered agents of the provider. */
+ * outcome only where somebody has entered agents of the provider. A subquery with OFFSET is run for each call by
+ * itself: joined, a table that was empty when this was planned would be read whole for every page from then on. */
 static PGresult *read_rows(ledger_t *l, const calls_t *c, err_t *err)
 {
     static const char ROWS[] =
-        "WITH k AS MATERIALIZED (SELECT v.id, u.n FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS u (p, i, n) "
-        "JOIN public.voice_calls v ON v.provider = u.p AND v.provider_call_id = u.i) SELECT * FROM (SELECT "
-        "'voice_calls' AS t, v.id::text AS id, k.n, (to_jsonb(v) - 'versions' - 'updated_at')::text, CASE WHEN "
-        "v.business_id IS NOT NULL OR EXISTS (SELECT FROM public.business_agents b WHERE b.provider = v.provider) THEN "
-        "public.hookline_customer_outcome(v, now()) END, v.business_id::text, left(v.business_name, 200), "
-        "v.customer_number FROM k JOIN public.voice_calls v ON v.id = k.id UNION ALL SELECT 'voice_messages', "
-        "m.id::text, k.n, (to_jsonb(m) - 'versions')::text, NULL, NULL, NULL, NULL FROM k JOIN public.voice_messages m "
-        "ON m.call_id = k.id UNION ALL SELECT 'call_participants', p.id::text, k.n, (to_jsonb(p) - 'versions')::text, "
-        "NULL, NULL, NULL, NULL FROM k JOIN public.call_participants p ON p.call_id = k.id) rows ORDER BY t COLLATE "
-        "\"C\", id COLLATE \"C\"";
+        "WITH k AS MATERIALIZED (SELECT v.*, u.n FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS u (p, i, n), "
+        "LATERAL (SELECT c.id, (to_jsonb(c) - 'versions' - 'updated_at')::text AS text, CASE WHEN c.business_id IS NOT "
+        "NULL OR EXISTS (SELECT FROM public.business_agents b WHERE b.provider = c.provider) THEN "
+        "public.hookline_customer_outcome(c, now()) END AS outcome, c.business_id::text AS business, "
+        "left(c.business_name, 200) AS name, c.customer_number AS number FROM public.voice_calls c WHERE c.provider = "
+        "u.p AND c.provider_call_id = u.i OFFSET 0) v) SELECT * FROM (SELECT 'voice_calls' AS t, k.id::text AS id, "
+        "k.n, k.text, k.outcome, k.business, k.name, k.number FROM k UNION ALL SELECT 'voice_messages', m.id::text, "
+        "k.n, m.text, NULL, NULL, NULL, NULL FROM k, LATERAL (SELECT r.id, (to_jsonb(r) - 'versions')::text AS text "
+        "FROM public.voice_messages r WHERE r.call_id = k.id OFFSET 0) m UNION ALL SELECT 'call_participants', "
+        "p.id::text, k.n, p.text, NULL, NULL, NULL, NULL FROM k, LATERAL (SELECT r.id, (to_jsonb(r) - "
+        "'versions')::text AS text FROM public.call_participants r WHERE r.call_id = k.id OFFSET 0) p) rows ORDER BY t "
+        "COLLATE \"C\", id COLLATE \"C\"";
 
     ledger_params(l);
     params_begin_array(&l->params, PG_TEXT, c->count);
@@ -310,11 +313,12 @@ static bool look_up_marks(ledger_t *l, ledger_page_t *page, err_t *err)
     params_begin_array(p, PG_TEXT, page->n_follows);
     for (size_t i = 0; i < page->n_follows; i++)
         params_add_text(p, page->follows[i]->mark);
-    r = ledger_query(l,
-                     "SELECT EXISTS (SELECT FROM public.reconcile_marks m WHERE m.provider = $1 AND m.what = u.what "
-                     "AND m.object_id = u.id AND m.mark = u.mark) FROM unnest($2::text[], $3::text[], $4::text[]) WITH "
-                     "ORDINALITY AS u (what, id, mark, n) ORDER BY n",
-                     err);
+    r = ledger_query(
+        l,
+        "SELECT coalesce(k.mark = u.mark, false) FROM unnest($2::text[], $3::text[], $4::text[]) WITH "
+        "ORDINALITY AS u (what, id, mark, n) LEFT JOIN LATERAL (SELECT m.mark FROM public.reconcile_marks "
+        "m WHERE m.provider = $1 AND m.what = u.what AND m.object_id = u.id OFFSET 0) k ON true ORDER BY n",
+        err);
     for (size_t i = 0; r && i < page->n_follows; i++)
         page->known[i] = PQgetvalue(r, (int)i, 0)[0] == 't';
     PQclear(r);

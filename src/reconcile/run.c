@@ -130,6 +130,8 @@ static void take_one(run_t *r)
     s = a->ticket;
     take_off(&r->asked, s);
     r->manners.in_flight--;
+    if (a->came && a->response.status >= 200 && a->response.status < 300)
+        ask_what_is_due(r); /* the provider works on that while what came is committed */
     run_take_answer(r, s, a);
     tell(r);
 }

@@ -17,12 +17,15 @@
 #define LOOK_UP_US        (250 * US_PER_MS) /* from waiting, to see whether it has to end */
 /* PostgreSQL ends a statement by itself; this is for one that no longer answers. */
 #define SILENCE_GRACE_US (2 * US_PER_S)
+#define MOST_OFTEN       64 /* texts that are prepared when they are first asked; others are planned each time */
 
 struct pg {
     PGconn *conn;
     pg_options_t options;
     params_t params;
     buf_t settings_sql; /* NUL-terminated */
+    const char *often[MOST_OFTEN];
+    size_t n_often;
 };
 
 /* Waits for the socket (POLLIN, POLLOUT). False at the deadline, or when all has to end. */
@@ -307,20 +310,67 @@ fault_t pg_commit(pg_t *pg, const batch_t *batch, pg_error_t *error)
     return PQexitPipelineMode(pg->conn) ? fault : FAULT_CONNECT;
 }
 
-PGresult *pg_query(pg_t *pg, const char *sql, const params_t *p, err_t *err)
+static int64_t query_deadline_us(const pg_t *pg)
 {
-    static const params_t NONE = {.count = 0};
-    int64_t deadline_us = clock_mono_us() + pg->options.statement_timeout_us + SILENCE_GRACE_US;
-    PGresult *r;
+    return clock_mono_us() + pg->options.statement_timeout_us + SILENCE_GRACE_US;
+}
+
+static PGresult *or_say_why(const pg_t *pg, PGresult *r, err_t *err)
+{
     char line[200];
 
-    if (!p)
-        p = &NONE;
-    r = run(pg, PQsendQueryParams(pg->conn, sql, p->count, p->types, p->values, p->lengths, p->formats, 0),
-            deadline_us);
     if (!r)
         err_set(err, ERR_STORE_DOWN, "%s", first_line(PQerrorMessage(pg->conn), line));
     return r;
+}
+
+PGresult *pg_query(pg_t *pg, const char *sql, const params_t *p, err_t *err)
+{
+    static const params_t NONE = {.count = 0};
+    int sent;
+
+    if (!p)
+        p = &NONE;
+    sent = PQsendQueryParams(pg->conn, sql, p->count, p->types, p->values, p->lengths, p->formats, 0);
+    return or_say_why(pg, run(pg, sent, query_deadline_us(pg)), err);
+}
+
+static void name_often(size_t i, char out[16])
+{
+    (void)snprintf(out, 16, "often_%zu", i);
+}
+
+/* Its place; MOST_OFTEN: there is none left, or it could not be prepared. */
+static size_t find_often(pg_t *pg, const char *sql, const params_t *p)
+{
+    PGresult *r;
+    char name[16];
+    size_t i = 0;
+
+    while (i < pg->n_often && pg->often[i] != sql)
+        i++;
+    if (i < pg->n_often || i == MOST_OFTEN)
+        return i;
+    name_often(i, name);
+    r = run(pg, PQsendPrepare(pg->conn, name, sql, p->count, p->types), query_deadline_us(pg));
+    PQclear(r);
+    if (!r)
+        return MOST_OFTEN;
+    pg->often[pg->n_often++] = sql;
+    return i;
+}
+
+PGresult *pg_query_often(pg_t *pg, const char *sql, const params_t *p, err_t *err)
+{
+    size_t i = pg->options.pooled ? MOST_OFTEN : find_often(pg, sql, p);
+    char name[16];
+    int sent;
+
+    if (i == MOST_OFTEN)
+        return pg_query(pg, sql, p, err);
+    name_often(i, name);
+    sent = PQsendQueryPrepared(pg->conn, name, p->count, p->values, p->lengths, p->formats, 0);
+    return or_say_why(pg, run(pg, sent, query_deadline_us(pg)), err);
 }
 
 PGresult *pg_ask(pg_t *pg, const char *sql, const char *const *values, int count, pg_error_t *error)

@@ -38,6 +38,9 @@ fault_t pg_commit(pg_t *pg, const batch_t *batch, pg_error_t *error);
 /* One statement by itself, seldom: its result, to be cleared by the caller. NULL: err says what PostgreSQL said; the
  * connection may be gone (pg_is_alive). p: finished, in binary; NULL for none. */
 PGresult *pg_query(pg_t *pg, const char *sql, const params_t *p, err_t *err);
+/* The same for what is asked again and again: planned once a connection, where there is no pooler. sql: a literal,
+ * whose parameters have the same types each time. */
+PGresult *pg_query_often(pg_t *pg, const char *sql, const params_t *p, err_t *err);
 /* The same with parameters as text (NULL: NULL). error: sqlstate "" when the connection is gone, or silent. */
 PGresult *pg_ask(pg_t *pg, const char *sql, const char *const *values, int count, pg_error_t *error);
 

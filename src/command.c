@@ -95,6 +95,7 @@ store_t *command_open_store(const config_t *config, bool keeps_house, dialplan_t
         .pooled = config_bool(config, "HOOKLINE_DATABASE_POOLED"),
         .keeps_house = keeps_house,
         .dialplan = dialplan,
+        .reconcile_keep_us = config_us(config, "HOOKLINE_RECONCILE_KEEP"),
         .migrate = config_bool(config, "HOOKLINE_MIGRATE"),
         .connections = (size_t)config_int(config, "HOOKLINE_DATABASE_CONNECTIONS"),
         .max_batch = (size_t)config_int(config, "HOOKLINE_MAX_BATCH"),

@@ -259,6 +259,12 @@ static const setting_t RECONCILE[] = {
      .most = 30 * 86400,
      .reloads = true,
      .help = "A call of which no end was heard for so long is looked up by itself; 0: none is"},
+    {.name = "HOOKLINE_RECONCILE_KEEP",
+     .type = SETTING_SECONDS,
+     .fallback = "7776000",
+     .most = INT64_C(3650) * 86400,
+     .help = "How long runs that have ended are kept, with what they changed (90 days); 0: for ever. The last one of "
+             "each provider stays"},
 };
 
 static const setting_t API[] = {

@@ -295,13 +295,11 @@ static page_end_t write_all(ledger_t *l, ledger_page_t *page, err_t *err)
 
 /* ---- what follows ---- */
 
-static bool look_up_marks(ledger_t *l, ledger_page_t *page, err_t *err)
+/* $1 the provider; $2, $3, $4 what follows: its kind, its object, and that one's mark. */
+static void name_marks(ledger_t *l, const ledger_page_t *page)
 {
     params_t *p = &l->params;
-    PGresult *r;
 
-    if (!page->n_follows)
-        return true;
     ledger_params(l);
     ledger_text(l, str_from(l->options.provider));
     params_begin_array(p, PG_TEXT, page->n_follows);
@@ -313,16 +311,42 @@ static bool look_up_marks(ledger_t *l, ledger_page_t *page, err_t *err)
     params_begin_array(p, PG_TEXT, page->n_follows);
     for (size_t i = 0; i < page->n_follows; i++)
         params_add_text(p, page->follows[i]->mark);
+}
+
+/* That these are still listed; noted of each once a day, since nobody asks more often. */
+static bool note_listed(ledger_t *l, const ledger_page_t *page, err_t *err)
+{
+    if (l->options.dry)
+        return true;
+    name_marks(l, page);
+    return ledger_do(l,
+                     "UPDATE public.reconcile_marks m SET seen_at = now() FROM unnest($2::text[], $3::text[], "
+                     "$4::text[]) AS u (what, id, mark) WHERE m.provider = $1 AND m.what = u.what AND m.object_id = "
+                     "u.id AND m.mark = u.mark AND m.seen_at < now() - interval '1 day'",
+                     err);
+}
+
+static bool look_up_marks(ledger_t *l, ledger_page_t *page, err_t *err)
+{
+    bool due = false;
+    PGresult *r;
+
+    if (!page->n_follows)
+        return true;
+    name_marks(l, page);
     r = ledger_query(
         l,
-        "SELECT coalesce(k.mark = u.mark, false) FROM unnest($2::text[], $3::text[], $4::text[]) WITH "
-        "ORDINALITY AS u (what, id, mark, n) LEFT JOIN LATERAL (SELECT m.mark FROM public.reconcile_marks "
-        "m WHERE m.provider = $1 AND m.what = u.what AND m.object_id = u.id OFFSET 0) k ON true ORDER BY n",
+        "SELECT k.seen_at IS NOT NULL, k.seen_at < now() - interval '1 day' FROM unnest($2::text[], $3::text[], "
+        "$4::text[]) WITH ORDINALITY AS u (what, id, mark, n) LEFT JOIN LATERAL (SELECT m.mark, m.seen_at FROM "
+        "public.reconcile_marks m WHERE m.provider = $1 AND m.what = u.what AND m.object_id = u.id OFFSET 0) k ON "
+        "k.mark = u.mark ORDER BY n",
         err);
-    for (size_t i = 0; r && i < page->n_follows; i++)
+    for (size_t i = 0; r && i < page->n_follows; i++) {
         page->known[i] = PQgetvalue(r, (int)i, 0)[0] == 't';
+        due = due || PQgetvalue(r, (int)i, 1)[0] == 't';
+    }
     PQclear(r);
-    return r != NULL;
+    return r && (!due || note_listed(l, page, err));
 }
 
 static bool keep_follows(ledger_t *l, const ledger_page_t *page, err_t *err)

@@ -10,6 +10,8 @@
 
 #define SELDOM_US     (6 * 3600 * US_PER_S)
 #define LEADS_US      (5 * US_PER_S)
+#define FORGET_US     (3600 * US_PER_S) /* between looks for what is old */
+#define LOT_US        US_PER_S          /* between lots of it: deliveries go first */
 #define LEADS_AT_ONCE 500
 #define TEXT(number)  #number
 #define LIMIT(number) " ORDER BY id LIMIT " TEXT(number)
@@ -18,6 +20,8 @@ static int64_t next_us(const housekeeping_t *h)
 {
     int64_t next = h->seldom_us < h->leads_us ? h->seldom_us : h->leads_us;
 
+    if (h->reconcile_keep_us && h->forget_us < next)
+        next = h->forget_us;
     return h->dialplan && h->dialplan_us < next ? h->dialplan_us : next;
 }
 
@@ -148,6 +152,37 @@ static void customers(pg_t *pg)
     PQclear(r);
 }
 
+/* ---- reconcile ---- */
+
+static int64_t forget_lot(pg_t *pg, int64_t keep_us, err_t *err)
+{
+    params_t p = {.count = 0};
+    int64_t gone = -1;
+    PGresult *r;
+
+    params_reset(&p);
+    params_begin_one(&p, PG_INT8);
+    params_add_int(&p, keep_us);
+    params_finish(&p);
+    r = pg_query(pg, "SELECT public.hookline_forget_reconcile($1 * interval '1 microsecond')", &p, err);
+    params_clear(&p);
+    if (r)
+        gone = id_at(r, 0);
+    PQclear(r);
+    return gone;
+}
+
+/* One lot at a time, so that no delivery waits for long. */
+static void forget(housekeeping_t *h, pg_t *pg)
+{
+    err_t err;
+    int64_t gone = forget_lot(pg, h->reconcile_keep_us, &err);
+
+    if (gone < 0)
+        LOG(LOG_WARN, "old reconcile runs not removed", log_cstr("reason", err.detail));
+    h->forget_us = clock_mono_us() + (gone > 0 ? LOT_US : FORGET_US);
+}
+
 /* ---- the dial plan ---- */
 
 void housekeeping_read_dialplan(housekeeping_t *h, pg_t *pg)
@@ -177,6 +212,8 @@ void housekeeping_run(housekeeping_t *h, pg_t *pg)
         leads(h, pg);
         customers(pg);
     }
+    if (h->reconcile_keep_us && now_us >= h->forget_us)
+        forget(h, pg);
     if (now_us >= h->dialplan_us)
         housekeeping_read_dialplan(h, pg);
 }

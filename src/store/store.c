@@ -25,6 +25,7 @@ store_t *store_open(const store_options_t *options)
                                .migrate = options->migrate,
                                .keeps_house = options->keeps_house,
                                .dialplan = options->dialplan,
+                               .reconcile_keep_us = options->reconcile_keep_us,
                                .max_batch = options->max_batch,
                                .statement_timeout_us = options->statement_timeout_us,
                                .commit_deadline_us = options->commit_deadline_us,

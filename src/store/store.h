@@ -19,14 +19,15 @@
 typedef struct store store_t;
 
 typedef struct store_options {
-    const char *conninfo;     /* libpq's: URL or key=value; "" for PG* */
-    bool pooled;              /* behind a transaction-mode pooler: unnamed statements, no session state */
-    bool migrate;             /* bring the schema up to date when the database is first reached */
-    bool keeps_house;         /* does what housekeeping.h says, as one that stays does */
-    dialplan_t *dialplan;     /* kept up to date by one that keeps the house; outlives the store; NULL: none */
-    size_t connections;       /* writers: 1 to 16 */
-    size_t max_batch;         /* deliveries in one transaction */
-    int64_t max_queued_bytes; /* bound of what waits in the live lane */
+    const char *conninfo;      /* libpq's: URL or key=value; "" for PG* */
+    bool pooled;               /* behind a transaction-mode pooler: unnamed statements, no session state */
+    bool migrate;              /* bring the schema up to date when the database is first reached */
+    bool keeps_house;          /* does what housekeeping.h says, as one that stays does */
+    dialplan_t *dialplan;      /* kept up to date by one that keeps the house; outlives the store; NULL: none */
+    int64_t reconcile_keep_us; /* how long one that keeps the house keeps reconcile runs; 0: for ever */
+    size_t connections;        /* writers: 1 to 16 */
+    size_t max_batch;          /* deliveries in one transaction */
+    int64_t max_queued_bytes;  /* bound of what waits in the live lane */
     int64_t statement_timeout_us;
     int64_t commit_deadline_us; /* how long a writer may try a batch; one that takes longer is not counted on */
 } store_options_t;

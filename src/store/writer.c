@@ -318,6 +318,7 @@ writer_t *writer_start(const writer_options_t *options)
     w->backoff_us = BACKOFF_LEAST_US;
     w->migrated = !options->migrate || options->seat != 0;
     w->house.dialplan = options->dialplan;
+    w->house.reconcile_keep_us = options->reconcile_keep_us;
     w->lost = metrics_series(METRIC_DATABASE_LOST, "");
     w->batch_size = metrics_histogram(METRIC_BATCH_SIZE, "", SIZES, COUNT(SIZES));
     w->commit_seconds =

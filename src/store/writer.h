@@ -17,7 +17,8 @@ typedef struct writer_options {
     bool pooled;
     bool migrate;
     bool keeps_house;
-    dialplan_t *dialplan; /* read by the one that keeps the house; NULL: none */
+    dialplan_t *dialplan;      /* read by the one that keeps the house; NULL: none */
+    int64_t reconcile_keep_us; /* see housekeeping.h */
     size_t max_batch;
     int64_t statement_timeout_us;
     int64_t commit_deadline_us;

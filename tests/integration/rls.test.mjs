@@ -374,6 +374,7 @@ for (const world of WORLDS) {
             );
             assert.equal(known, free);
             await refusedAs(gate, ASKERS.admin, 'SELECT hookline_make_partitions(99)');
+            await refusedAs(gate, ASKERS.admin, `SELECT hookline_forget_reconcile('1 day')`);
             for (const call of [
                 `hookline_merge_calls((SELECT id FROM voice_calls WHERE provider_call_id = 'CAown'), '${OTHER_CALL}')`,
                 `hookline_settle_session('twilio', 'room of CAother')`,
@@ -475,6 +476,19 @@ for (const world of WORLDS) {
                 rows.filter((row) => !row.relrowsecurity || !row.shut),
                 [],
             );
+        });
+
+        test('who may write rows and no more removes what reconcile runs left long ago', async () => {
+            const gone = await asking(gate, ASKERS.hookline, async (c) => {
+                await c.query(
+                    `INSERT INTO reconcile_runs (provider, status, started_at, finished_at)
+                     SELECT 'agent', 'done', t, t FROM unnest(ARRAY[now() - interval '42 d', now() - interval '41 d']) AS t`,
+                );
+                await c.query(`INSERT INTO reconcile_changes (run_id, table_name, row_id) SELECT min(id), 'leads', '1' FROM reconcile_runs WHERE provider = 'agent'`);
+                await c.query(`INSERT INTO reconcile_marks (provider, what, object_id, mark, seen_at) VALUES ('agent', 'call', '1', '2', '2020-01-01Z')`);
+                return (await c.query(`SELECT hookline_forget_reconcile('10 days')::int AS n`)).rows[0].n;
+            });
+            assert.equal(gone, 3); // the first run, its change, and the mark
         });
 
         test('a user who sees few of 20,000 calls reads few rows', async () => {

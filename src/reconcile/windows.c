@@ -181,23 +181,40 @@ bool ledger_add_steps(ledger_t *l, int64_t window_id, step_t *const *steps, size
     return r != NULL;
 }
 
+/* Others of that state, and with the same said of them, that it touches become part of it. */
+static bool grow_together(ledger_t *l, const window_t *w, str_t state, str_t error, err_t *err)
+{
+    name_resource(l, w->resource);
+    ledger_int(l, w->id);
+    ledger_time(l, w->from_us);
+    ledger_time(l, w->to_us);
+    ledger_text(l, state);
+    ledger_text(l, error);
+    return ledger_do(
+        l,
+        "WITH others AS (DELETE FROM public.reconcile_windows WHERE provider = $1 AND resource = $2 AND state = $6 AND "
+        "error IS NOT DISTINCT FROM $7 AND id <> $3 AND to_at >= $4 AND from_at <= $5 RETURNING from_at, to_at) UPDATE "
+        "public.reconcile_windows SET state = $6, error = $7, updated_at = now(), from_at = least(from_at, (SELECT "
+        "min(from_at) FROM others)), to_at = greatest(to_at, (SELECT max(to_at) FROM others)) WHERE id = $3",
+        err);
+}
+
 static bool add_window(ledger_t *l, window_t *w, err_t *err)
 {
+    static const str_t NOT_KEPT = STR("the provider does not reach back so far");
     PGresult *r;
 
     name_resource(l, w->resource);
     ledger_time(l, w->from_us);
     ledger_time(l, w->to_us);
-    ledger_text(l, w->refused ? STR("refused") : STR("pending"));
-    ledger_text(l, w->refused ? STR("the provider does not reach back so far") : STR_NONE);
     r = ledger_query(l,
-                     "INSERT INTO public.reconcile_windows (provider, resource, from_at, to_at, state, error) VALUES "
-                     "($1, $2, $3, $4, $5, $6) RETURNING id",
+                     "INSERT INTO public.reconcile_windows (provider, resource, from_at, to_at) VALUES ($1, $2, $3, "
+                     "$4) RETURNING id",
                      err);
     if (r)
         w->id = ledger_int_at(r, 0, 0);
     PQclear(r);
-    return r != NULL;
+    return r && (!w->refused || grow_together(l, w, STR("refused"), NOT_KEPT, err));
 }
 
 static bool add_steps_of(ledger_t *l, const window_t *w, const ledger_plan_t *plan, err_t *err)
@@ -263,22 +280,6 @@ bool ledger_restart(ledger_t *l, window_t *w, step_t **steps, size_t n_steps, er
 
 /* ---- how it ended ---- */
 
-/* Covered ones that it touches become part of it. */
-static bool cover(ledger_t *l, const window_t *w, err_t *err)
-{
-    name_resource(l, w->resource);
-    ledger_int(l, w->id);
-    ledger_time(l, w->from_us);
-    ledger_time(l, w->to_us);
-    return ledger_do(
-        l,
-        "WITH others AS (DELETE FROM public.reconcile_windows WHERE provider = $1 AND resource = $2 AND state = "
-        "'covered' AND id <> $3 AND to_at >= $4 AND from_at <= $5 RETURNING from_at, to_at) UPDATE "
-        "public.reconcile_windows SET state = 'covered', error = NULL, updated_at = now(), from_at = least(from_at, "
-        "(SELECT min(from_at) FROM others)), to_at = greatest(to_at, (SELECT max(to_at) FROM others)) WHERE id = $3",
-        err);
-}
-
 static bool fail(ledger_t *l, const window_t *w, err_t *err)
 {
     ledger_params(l);
@@ -307,6 +308,6 @@ bool ledger_window_end(ledger_t *l, window_t *w, err_t *err)
         return false;
     ok = ledger_hold(l, err) && (w->error[0]               ? fail(l, w, err)
                                  : w->from_us == TIME_NONE ? take_out(l, w, err)
-                                                           : cover(l, w, err));
+                                                           : grow_together(l, w, STR("covered"), STR_NONE, err));
     return ledger_close_transaction(l, ok, err);
 }

@@ -162,6 +162,24 @@ test('a mark stays while its object is listed; without it, the object is fetched
     assert.equal(await young(), 4);
 });
 
+test('windows grow together, those that a provider does not keep any more, too', async (t) => {
+    const database = await newDatabase(t);
+    const world = createWorld({seed: 'windows'});
+    world.call({by: ['vapi'], startMs: NOW_MS - 7200_000});
+    const api = await APIS.vapi.serve(world);
+    t.after(() => api.close());
+    for (const since of [ago(40), ago(60), ago(20), ago(40)]) {
+        const {code, stderr} = await reconcile(database, 'vapi', APIS.vapi.env(api.url), ['--since', since]);
+        assert.equal(code, 0, stderr);
+    }
+    const windows = await database.rows(
+        `SELECT state, from_at = $1::timestamptz AS whole, to_at < now() - interval '13 days' AS past FROM reconcile_windows ORDER BY from_at`,
+        [ago(60)],
+    );
+    assert.deepEqual(windows, [{state: 'refused', whole: true, past: true}, {state: 'covered', whole: false, past: false}]);
+    assert.equal(await database.value('SELECT count(*) FROM reconcile_steps'), 0);
+});
+
 test('a database of the version before keeps its rows', async (t) => {
     const database = await newDatabase(t, {migrate: false});
     const files = readdirSync(join(ROOT, 'schema')).sort();

@@ -55,9 +55,9 @@ typedef struct ledger_work {
 } ledger_work_t;
 
 bool ledger_watermark(ledger_t *l, const char *resource, int64_t *us, err_t *err); /* TIME_NONE: none yet */
-/* What earlier runs have left of it. again_us: failed ones that have rested so long for each time they failed; 0: all.
- * Those within [since, until) are forgotten instead (TIME_NONE: none): they are about to be planned anew. Those that
- * the provider does not reach back to any more (before least_us) are refused. */
+/* What earlier runs have left of it. Those within [since, until) are forgotten instead (TIME_NONE: none): they are
+ * about to be planned anew. Those that the provider does not reach back to any more (before least_us) are refused. Of
+ * too many those that touch are one, without steps: it begins anew. */
 typedef struct ledger_wish {
     const char *resource;
     int64_t since_us, until_us, least_us;

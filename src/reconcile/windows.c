@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MOST_LEFT 64 /* windows that are not covered, of one resource: twice what one plan makes (plan.h) */
+
 static void name_resource(ledger_t *l, const char *resource)
 {
     ledger_params(l);
@@ -46,6 +48,29 @@ static bool forget(ledger_t *l, const ledger_wish_t *w, err_t *err)
         "does not reach back so far any more' WHERE provider = $1 AND resource = $2 AND state = 'failed' AND to_at < "
         "$5) DELETE FROM public.reconcile_windows WHERE provider = $1 AND resource = $2 AND state IN ('pending', "
         "'failed') AND (from_at IS NULL OR (from_at >= $3 AND to_at <= $4 AND to_at >= coalesce($5, to_at)))",
+        err);
+}
+
+/* A run that ends early, as for want of a good key, leaves its window to the next, which adds another: they overlap,
+ * and each would be listed by itself. Where there are too many, those that touch become one, which is begun anew; it
+ * rests as the one that failed most often would. */
+static bool join_left(ledger_t *l, const ledger_wish_t *w, err_t *err)
+{
+    name_resource(l, w->resource);
+    ledger_int(l, MOST_LEFT);
+    return ledger_do(
+        l,
+        "WITH left_over AS MATERIALIZED (SELECT id, from_at, to_at, state, tries, updated_at, from_at <= max(to_at) "
+        "OVER (ORDER BY from_at, id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS touches FROM "
+        "public.reconcile_windows WHERE provider = $1 AND resource = $2 AND state IN ('pending', 'failed') AND from_at "
+        "IS NOT NULL), numbered AS (SELECT *, count(*) FILTER (WHERE touches IS NOT TRUE) OVER (ORDER BY from_at, id) "
+        "AS place FROM left_over WHERE (SELECT count(*) FROM left_over) > $3), joined AS MATERIALIZED (SELECT min(id) "
+        "AS id, array_agg(id) AS ids, min(from_at) AS from_at, max(to_at) AS to_at, max(state) AS state, max(tries) AS "
+        "tries, max(updated_at) AS updated_at FROM numbered GROUP BY place HAVING count(*) > 1), steps AS (DELETE FROM "
+        "public.reconcile_steps s USING joined j WHERE s.window_id = ANY (j.ids)), others AS (DELETE FROM "
+        "public.reconcile_windows o USING joined j WHERE o.id = ANY (j.ids) AND o.id <> j.id) UPDATE "
+        "public.reconcile_windows k SET from_at = j.from_at, to_at = j.to_at, state = j.state, tries = j.tries, "
+        "updated_at = j.updated_at FROM joined j WHERE k.id = j.id",
         err);
 }
 
@@ -135,7 +160,7 @@ bool ledger_left(ledger_t *l, const ledger_wish_t *wish, ledger_work_t *out, err
     *out = (ledger_work_t){.windows = NULL};
     if (!ledger_open_transaction(l, err))
         return false;
-    ok = ledger_hold(l, err) && forget(l, wish, err) && read_windows(l, wish, out, err) &&
+    ok = ledger_hold(l, err) && forget(l, wish, err) && join_left(l, wish, err) && read_windows(l, wish, out, err) &&
          (!out->n_windows || read_steps(l, out, err));
     return ledger_close_transaction(l, ok, err);
 }

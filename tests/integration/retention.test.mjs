@@ -180,6 +180,42 @@ test('windows grow together, those that a provider does not keep any more, too',
     assert.equal(await database.value('SELECT count(*) FROM reconcile_steps'), 0);
 });
 
+test('windows that many runs could not even begin become one, and are listed once', async (t) => {
+    const database = await newDatabase(t);
+    const world = createWorld({seed: 'no key'});
+    for (let i = 0; i < 3; i++) world.call({by: ['vapi'], startMs: NOW_MS - (i + 1) * 3600_000});
+    const api = await APIS.vapi.serve(world);
+    t.after(() => api.close());
+    const good = APIS.vapi.env(api.url);
+    const count = (state) => database.value('SELECT count(*) FROM reconcile_windows WHERE state = $1', [state]);
+    const run = (env, ...args) => reconcile(database, 'vapi', env, args);
+    const left = [];
+    for (let i = 0; i < 2; i++) {
+        assert.equal((await run({...good, VAPI_API_KEY: 'another-key'})).code, 1);
+        left.push(await count('pending'));
+    }
+    assert.equal(left[1], left[0] + 1);
+    // As after two days of that; and of long ago, by themselves, some that failed.
+    await database.rows(
+        `WITH w AS (INSERT INTO reconcile_windows (provider, resource, from_at, to_at, state, tries)
+             SELECT 'vapi', 'calls', at - interval '10 minutes', at + interval '5 minutes', 'pending', 0
+             FROM generate_series(now() - interval '2 days', now(), interval '5 minutes') at
+             UNION ALL
+             SELECT 'vapi', 'calls', at, at + interval '5 minutes', 'failed', 2
+             FROM generate_series(now() - interval '13 days', now() - interval '12 days 23 hours', interval '5 minutes') at
+             RETURNING id)
+         INSERT INTO reconcile_steps (window_id, what) SELECT id, 'never asked' FROM w`,
+    );
+    assert.ok((await count('pending')) > 500);
+
+    const {code, report, stderr} = await run(good);
+    assert.deepEqual([code, report?.new, report?.errors], [0, 3, []], stderr);
+    assert.ok(report.requests < 40, JSON.stringify(report));
+    const covered = await database.rows(`SELECT state, to_at < now() - interval '12 days' AS past FROM reconcile_windows ORDER BY from_at`);
+    assert.deepEqual(covered, [{state: 'covered', past: true}, {state: 'covered', past: false}]);
+    assert.equal(await database.value('SELECT count(*) FROM reconcile_steps'), 0);
+});
+
 test('a database of the version before keeps its rows', async (t) => {
     const database = await newDatabase(t, {migrate: false});
     const files = readdirSync(join(ROOT, 'schema')).sort();

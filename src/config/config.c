@@ -5,12 +5,14 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 struct config {
+    atomic_size_t holders;
     size_t count;
     value_t values[];
 };
@@ -105,6 +107,7 @@ static config_t *new_config(void)
     for (size_t i = 0; i < settings_section_count(); i++)
         count += settings_section(i)->count;
     c = mem_zalloc(sizeof(*c) + count * sizeof(c->values[0]));
+    atomic_init(&c->holders, 1);
     c->count = count;
     for (size_t i = 0; i < settings_section_count(); i++)
         for (size_t r = 0; r < settings_section(i)->count; r++)
@@ -125,9 +128,15 @@ config_t *config_read(err_t *err)
     return NULL;
 }
 
+config_t *config_share(config_t *c)
+{
+    atomic_fetch_add(&c->holders, 1);
+    return c;
+}
+
 void config_free(config_t *c)
 {
-    if (!c)
+    if (!c || atomic_fetch_sub(&c->holders, 1) > 1)
         return;
     for (size_t i = 0; i < c->count; i++)
         if (c->values[i].text)

@@ -13,7 +13,8 @@ typedef struct config config_t;
 
 /* Reads and checks every setting. NULL with ERR_CONFIG: the first fault, with its name and what was expected. */
 config_t *config_read(err_t *err);
-void config_free(config_t *c);
+config_t *config_share(config_t *c); /* for one more holder, who frees it too */
+void config_free(config_t *c);       /* when nobody holds it any more. NULL is fine */
 
 /* The value of NAME; for a type that does not fit, the process aborts (a mistake of ours, found by any test). */
 str_t config_text(const config_t *c, const char *name);  /* absent when not set and without a default */

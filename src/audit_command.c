@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SINCE_US     (INT64_C(7) * 86400 * US_PER_S)
 #define MOST_SHOWN   20 /* of one list */
 #define MOST_FIELDS  8  /* of one call */
 #define MOST_OF_TEXT 60 /* bytes of one value */
@@ -367,7 +366,7 @@ static int read_and_run(int argc, char **argv, request_t *q)
 
 int audit_command(int argc, char **argv)
 {
-    request_t q = {.since_us = clock_wall_us() - SINCE_US,
+    request_t q = {.since_us = clock_wall_us() - AUDIT_SINCE_US,
                    .providers = mem_zalloc((PROVIDER_COUNT + 1) * sizeof(const provider_t *))};
     struct sigaction action = {.sa_handler = on_signal};
     int code;

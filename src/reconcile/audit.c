@@ -31,6 +31,11 @@ typedef struct audit {
     bool lost;      /* it is gone */
 } audit_t;
 
+static bool is_stopped(const audit_options_t *o)
+{
+    return o->stop && atomic_load(o->stop);
+}
+
 /* ---- what the API tells ---- */
 
 static bool compare(audit_t *d)
@@ -106,7 +111,7 @@ static void answer_candidates(audit_t *d, const step_t *s, const remote_page_t *
 
 static void note_stored(audit_t *d, audit_list_id_t list, const audit_stored_t *call, const char *why)
 {
-    audit_entry_t *e = audit_list_add(&d->out->lists[list], d->result->arena, call->id);
+    audit_entry_t *e = audit_list_add(d->result, &d->out->lists[list], call->id);
 
     if (!e)
         return;
@@ -220,7 +225,7 @@ static void find_only_here(audit_t *d)
     size_t count = AUDIT_PAGE;
     audit_stored_t *calls;
 
-    while (!d->lost && count == AUDIT_PAGE) {
+    while (!d->lost && count == AUDIT_PAGE && !is_stopped(d->o)) {
         arena_t *a = arena_new(65536);
 
         d->lost = !audit_read_calls(d->db, d->provider->name, d->result->since_us, d->result->until_us, last, a, &calls,
@@ -306,7 +311,7 @@ static bool audit_provider(const audit_options_t *o, audit_database_t *db, audit
                            .ctx = &d};
 
     d.transport = transport_over(o->fetcher, o->settings->timeout_us, most_at_once(out->provider->remote));
-    audit_diff_begin(&d.diff, db, result->arena, out);
+    audit_diff_begin(&d.diff, db, result, out);
     d.asked = mem_zalloc(AUDIT_MAX_ASKED * sizeof(*d.asked));
     walk.transport = d.transport;
     walk_begin(&d.walk, &walk);
@@ -373,24 +378,23 @@ static bool run_provider(const audit_options_t *o, audit_database_t *db, audit_r
     return ok;
 }
 
-static bool is_stopped(const audit_options_t *o)
-{
-    return o->stop && atomic_load(o->stop);
-}
-
 bool audit_run(const audit_options_t *o, audit_result_t *out, err_t *err)
 {
     audit_database_t db;
     bool ok;
 
-    *out = (audit_result_t){.arena = arena_new(65536), .since_us = o->since_us, .until_us = clock_wall_us()};
+    *out = (audit_result_t){.arena = arena_new(65536),
+                            .max_entries = o->max_entries ? o->max_entries : AUDIT_MAX_ENTRIES,
+                            .max_bytes = o->max_bytes,
+                            .since_us = o->since_us,
+                            .until_us = clock_wall_us()};
     out->providers = arena_zalloc(out->arena, (o->n_providers + 1) * sizeof(*out->providers));
-    ok = audit_database_open(&db, o->settings, err);
+    ok = audit_database_open(&db, o->settings, o->end_us, err);
     for (size_t i = 0; ok && i < o->n_providers && !is_stopped(o); i++) {
         out->providers[out->n_providers].provider = o->providers[i];
         ok = run_provider(o, &db, out, &out->providers[out->n_providers++], err);
     }
-    ok = ok && audit_read_checks(&db, out, err);
+    ok = ok && !is_stopped(o) && audit_read_checks(&db, out, err);
     audit_database_close(&db);
-    return ok && (!is_stopped(o) || err_set(err, ERR_BUSY, "told to stop before the audit was done"));
+    return is_stopped(o) ? err_set(err, ERR_BUSY, "told to stop before the audit was done") : ok;
 }

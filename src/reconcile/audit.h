@@ -6,9 +6,11 @@
 #ifndef HOOKLINE_RECONCILE_AUDIT_H
 #define HOOKLINE_RECONCILE_AUDIT_H
 
+#include "base/clock.h"
 #include "reconcile/audit_result.h"
 #include "reconcile/job.h"
 
+#define AUDIT_SINCE_US  (INT64_C(7) * 86400 * US_PER_S) /* how far back, where nobody says */
 #define AUDIT_MAX_ASKED 200 /* calls that are only here and asked for one by one, of one provider */
 
 typedef struct audit_options {
@@ -18,7 +20,10 @@ typedef struct audit_options {
     const provider_t *const *providers; /* each with remote */
     size_t n_providers;
     int64_t since_us;
-    const _Atomic bool *stop; /* NULL: nobody does */
+    size_t max_entries;            /* of one list; 0: AUDIT_MAX_ENTRIES */
+    size_t max_bytes;              /* about: of all that is listed; what comes after it is counted. 0: no bound */
+    const _Atomic bool *stop;      /* NULL: nobody does */
+    const _Atomic int64_t *end_us; /* mono clock: the end of all waiting for the database; NULL: none */
 } audit_options_t;
 
 /* False: the database could not be read (or the audit was told to stop), and there is no result. A provider that could

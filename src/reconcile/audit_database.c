@@ -22,10 +22,12 @@ static bool connect_again(audit_database_t *db, err_t *err)
     return db->pg != NULL;
 }
 
-bool audit_database_open(audit_database_t *db, const job_settings_t *s, err_t *err)
+bool audit_database_open(audit_database_t *db, const job_settings_t *s, const _Atomic int64_t *end_us, err_t *err)
 {
-    *db = (audit_database_t){
-        .options = {.conninfo = s->conninfo, .pooled = s->pooled, .statement_timeout_us = s->statement_timeout_us}};
+    *db = (audit_database_t){.options = {.conninfo = s->conninfo,
+                                         .pooled = s->pooled,
+                                         .statement_timeout_us = s->statement_timeout_us,
+                                         .end_us = end_us}};
     return connect_again(db, err);
 }
 
@@ -257,9 +259,10 @@ static const struct {
      " AND NOT EXISTS (SELECT FROM public.voice_calls c WHERE c.call_sid = l.call_sid)"},
 };
 
-static void take_found(const PGresult *r, int row, audit_check_t *check, arena_t *a)
+static void take_found(const PGresult *r, int row, audit_check_t *check, audit_result_t *out)
 {
-    audit_entry_t *e = audit_list_add(&check->list, a, text_at(r, row, 0));
+    audit_entry_t *e = audit_list_add(out, &check->list, text_at(r, row, 0));
+    arena_t *a = out->arena;
 
     check->explained += !bool_at(r, row, 4);
     if (!e)
@@ -288,7 +291,7 @@ static bool read_check_page(audit_database_t *db, size_t i, audit_result_t *out,
     buf_clear(&sql);
     *count = r ? (size_t)PQntuples(r) : 0;
     for (size_t row = 0; row < *count; row++)
-        take_found(r, (int)row, &out->checks[i], out->arena);
+        take_found(r, (int)row, &out->checks[i], out);
     if (*count)
         *last = arena_dup(out->arena, text_at(r, (int)*count - 1, 0));
     PQclear(r);

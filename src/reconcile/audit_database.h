@@ -17,7 +17,8 @@ typedef struct audit_database {
     pg_t *pg; /* NULL: not connected */
     params_t params;
 } audit_database_t;
-bool audit_database_open(audit_database_t *db, const job_settings_t *s, err_t *err);
+/* end_us: mono clock: the end of all waiting, which may come nearer; NULL: none. */
+bool audit_database_open(audit_database_t *db, const job_settings_t *s, const _Atomic int64_t *end_us, err_t *err);
 void audit_database_close(audit_database_t *db);
 
 /* The stored side of a fact. */

@@ -5,9 +5,9 @@
 
 #define MOST_BYTES ((size_t)16 * 1024 * 1024) /* of what was told and not compared yet */
 
-void audit_diff_begin(audit_diff_t *d, audit_database_t *db, arena_t *arena, audit_provider_t *out)
+void audit_diff_begin(audit_diff_t *d, audit_database_t *db, audit_result_t *result, audit_provider_t *out)
 {
-    *d = (audit_diff_t){.db = db, .arena = arena, .out = out};
+    *d = (audit_diff_t){.db = db, .result = result, .out = out};
 }
 
 static void drop_told(audit_diff_t *d)
@@ -76,7 +76,7 @@ static audit_entry_t **bucket_of(audit_diff_t *d, audit_list_id_t id, const uint
 
 static audit_entry_t *add_entry(audit_diff_t *d, audit_list_id_t id, const row_t *row, audit_entry_t **bucket)
 {
-    audit_entry_t *e = audit_list_add(&d->out->lists[id], d->arena, row->fact->call_id);
+    audit_entry_t *e = audit_list_add(d->result, &d->out->lists[id], row->fact->call_id);
 
     if (e) {
         e->same_bucket = *bucket;
@@ -125,11 +125,14 @@ static bool has_field(const audit_entry_t *e, str_t name)
 /* Copies what it keeps. */
 static void add_field(audit_diff_t *d, const row_t *row, str_t name, str_t here, str_t there)
 {
-    arena_t *a = d->arena;
+    arena_t *a = d->result->arena;
     audit_entry_t *e = entry_of(d, AUDIT_DIFFERING, row);
     audit_field_t *f;
 
     if (!e || has_field(e, name))
+        return;
+    e->cut = audit_is_full(d->result);
+    if (e->cut)
         return;
     f = arena_zalloc(a, sizeof(*f));
     *f = (audit_field_t){.name = arena_dup(a, name), .here = shorten(here, a), .there = shorten(there, a)};
@@ -146,7 +149,7 @@ static void note_kept(audit_diff_t *d, const column_t *c, bool by_hand)
     while (*at && (*at)->name != c->name)
         at = &(*at)->next;
     if (!*at) {
-        *at = arena_zalloc(d->arena, sizeof(**at));
+        *at = arena_zalloc(d->result->arena, sizeof(**at));
         (*at)->name = c->name;
     }
     (*at)->count++;

@@ -13,16 +13,16 @@
 
 typedef struct audit_diff {
     audit_database_t *db;
-    arena_t *arena; /* the result's */
-    audit_provider_t *out;
-    delivery_t **told; /* not compared yet */
+    audit_result_t *result;
+    audit_provider_t *out; /* in it */
+    delivery_t **told;     /* not compared yet */
     size_t n_told, told_bytes;
     seen_t calls;  /* that the API told of */
     seen_t listed; /* bit AUDIT_… of the lists that a call is in */
     audit_entry_t *buckets[AUDIT_LIST_COUNT][AUDIT_DIFF_BUCKETS];
 } audit_diff_t;
 
-void audit_diff_begin(audit_diff_t *d, audit_database_t *db, arena_t *arena, audit_provider_t *out);
+void audit_diff_begin(audit_diff_t *d, audit_database_t *db, audit_result_t *result, audit_provider_t *out);
 void audit_diff_end(audit_diff_t *d); /* what is not compared is dropped */
 
 void audit_diff_add(audit_diff_t *d, delivery_t *told); /* owned from here on */

@@ -32,7 +32,7 @@ static void print_fields(const audit_entry_t *e, buf_t *out)
         print_text(out, f->there);
         buf_addc(out, '}');
     }
-    buf_addc(out, ']');
+    buf_add(out, e->cut ? STR("], \"cut\": true") : STR("]"));
 }
 
 static void print_entry(const audit_entry_t *e, buf_t *out)
@@ -49,7 +49,7 @@ static void print_entry(const audit_entry_t *e, buf_t *out)
         buf_add(out, STR(", \"about\": "));
         json_escape(out, e->about);
     }
-    if (e->fields)
+    if (e->fields || e->cut)
         print_fields(e, out);
     buf_addc(out, '}');
 }

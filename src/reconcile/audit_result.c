@@ -7,15 +7,20 @@ const char *const AUDIT_LIST_NAMES[AUDIT_LIST_COUNT] = {
     [AUDIT_NOT_LISTABLE] = "not_listable",
 };
 
-audit_entry_t *audit_list_add(audit_list_t *list, arena_t *a, str_t id)
+bool audit_is_full(const audit_result_t *r)
+{
+    return r->max_bytes && arena_bytes(r->arena) >= r->max_bytes;
+}
+
+audit_entry_t *audit_list_add(audit_result_t *r, audit_list_t *list, str_t id)
 {
     audit_entry_t *e;
 
     list->count++;
-    if (list->kept == AUDIT_MAX_ENTRIES)
+    if (list->kept >= r->max_entries || audit_is_full(r))
         return NULL;
-    e = arena_zalloc(a, sizeof(*e));
-    e->id = arena_dup(a, id);
+    e = arena_zalloc(r->arena, sizeof(*e));
+    e->id = arena_dup(r->arena, id);
     e->at_us = TIME_NONE;
     e->fields_tail = &e->fields;
     if (!list->tail)

@@ -8,7 +8,7 @@
 #include "provider.h"
 #include "reconcile/report.h"
 
-#define AUDIT_MAX_ENTRIES 100000 /* of one list; the others are counted */
+#define AUDIT_MAX_ENTRIES 100000 /* of one list, where nobody says */
 #define AUDIT_MAX_VALUE   4096   /* bytes of a differing value; the others are cut off */
 
 typedef struct audit_field {
@@ -24,6 +24,7 @@ typedef struct audit_entry {
     str_t about;   /* a number, a Call SID …; absent: nothing more is known */
     int64_t at_us; /* TIME_NONE: not known */
     audit_field_t *fields, **fields_tail;
+    bool cut;                        /* more fields differ: there was no room for them (max_bytes) */
     struct audit_entry *same_bucket; /* the audit's own, while it finds entries by their calls */
 } audit_entry_t;
 
@@ -72,7 +73,9 @@ typedef struct audit_check {
 } audit_check_t;
 
 typedef struct audit_result {
-    arena_t *arena; /* of all below but the reports */
+    arena_t *arena;     /* of all below but the reports */
+    size_t max_entries; /* of one list; the others are counted */
+    size_t max_bytes;   /* about: of all that is listed; 0: no bound */
     int64_t since_us, until_us;
     audit_provider_t *providers;
     size_t n_providers;
@@ -82,7 +85,8 @@ typedef struct audit_result {
 
 void audit_result_clear(audit_result_t *r);
 
-audit_entry_t *audit_list_add(audit_list_t *list, arena_t *a, str_t id); /* NULL: it is counted only */
+bool audit_is_full(const audit_result_t *r);
+audit_entry_t *audit_list_add(audit_result_t *r, audit_list_t *list, str_t id); /* NULL: it is counted only */
 
 bool audit_differs(const audit_result_t *r);     /* anything */
 bool audit_is_complete(const audit_result_t *r); /* every provider that has a key was asked for all, and one has */

@@ -1,5 +1,6 @@
 #include "api/api.h"
 
+#include "api/auditor.h"
 #include "api/router.h"
 #include "api/worker.h"
 #include "base/clock.h"
@@ -13,8 +14,7 @@
 
 #define MOST_CALLS  256 /* that are not answered, over all loops */
 #define MOST_BODY   ((size_t)256 * 1024)
-#define PATIENCE_US (5 * US_PER_S)   /* beside one statement: for the calls before it */
-#define WAIT_US     (600 * US_PER_S) /* and with wait=1 */
+#define PATIENCE_US (5 * US_PER_S) /* beside one statement: for the calls before it */
 
 #define MOST_PATHS 64
 
@@ -22,6 +22,7 @@ struct api {
     pthread_rwlock_t lock; /* held for writing only while the pointer is swapped */
     tokens_t *tokens;
     worker_t *worker;
+    auditor_t *auditor;
     int64_t patience_us;
     atomic_size_t calls;
     metric_t *calls_gauge;
@@ -116,9 +117,11 @@ static void settle(api_call_t *c)
     struct api_wait *w = c->wait;
 
     if (c->err.code != ERR_NONE)
-        give_answer(w, &(service_answer_t){.refused = &c->err});
+        give_answer(w, &(service_answer_t){.refused = &c->err, .retry_after_s = c->retry_after_s});
     else
-        give_answer(w, &(service_answer_t){.status = c->status, .body = c->body, .location = c->location});
+        give_answer(
+            w, &(service_answer_t){
+                   .status = c->status, .body = c->body, .location = c->location, .retry_after_s = c->retry_after_s});
     free_call(w->port->api, c);
 }
 
@@ -297,9 +300,10 @@ static bool fill(const api_t *a, intake_t *in, api_call_t *c)
 {
     str_t segments[CALL_MAX_SEGMENTS];
     size_t count = router_segments(in->path->pattern, in->request->path, segments);
-    bool waits = false;
+    bool waits = in->method->waits;
 
     c->method = in->method;
+    c->auditor = a->auditor;
     c->who = arena_dup(c->arena, str_from(in->token.name)).base;
     for (size_t i = 0; i < count; i++)
         c->segments[i] = arena_dup(c->arena, segments[i]).base;
@@ -309,7 +313,7 @@ static bool fill(const api_t *a, intake_t *in, api_call_t *c)
         in->err = c->err;
         return false;
     }
-    c->deadline_us = clock_mono_us() + a->patience_us + (waits ? WAIT_US : 0);
+    c->deadline_us = clock_mono_us() + a->patience_us + (waits ? CALL_WAIT_US : 0);
     return true;
 }
 
@@ -355,7 +359,10 @@ static void *take(void *here, const service_request_t *r, service_answer_fn answ
 
 static void end(void *ctx)
 {
-    worker_hurry(((api_t *)ctx)->worker);
+    api_t *a = ctx;
+
+    worker_hurry(a->worker);
+    auditor_end(a->auditor);
 }
 
 service_t api_service(api_t *a)
@@ -382,7 +389,7 @@ static void name_paths(api_t *a)
     }
 }
 
-api_t *api_new(const config_t *config, err_t *err)
+api_t *api_new(config_t *config, err_t *err)
 {
     tokens_t *tokens = tokens_new(config_text(config, "HOOKLINE_API_TOKENS"), err);
     char *conninfo;
@@ -395,6 +402,7 @@ api_t *api_new(const config_t *config, err_t *err)
     a->tokens = tokens;
     a->patience_us = config_us(config, "HOOKLINE_STATEMENT_TIMEOUT") + PATIENCE_US;
     a->calls_gauge = metrics_series(METRIC_API, "");
+    a->auditor = auditor_new(config);
     name_paths(a);
     conninfo = mem_strdup(config_text(config, "DATABASE_URL"));
     a->worker =
@@ -405,7 +413,7 @@ api_t *api_new(const config_t *config, err_t *err)
     return a;
 }
 
-bool api_reload(api_t *a, const config_t *config, err_t *err)
+bool api_reload(api_t *a, config_t *config, err_t *err)
 {
     tokens_t *fresh = tokens_new(config_text(config, "HOOKLINE_API_TOKENS"), err), *old;
 
@@ -416,6 +424,7 @@ bool api_reload(api_t *a, const config_t *config, err_t *err)
     a->tokens = fresh;
     pthread_rwlock_unlock(&a->lock);
     tokens_free(old);
+    auditor_reload(a->auditor, config);
     return true;
 }
 
@@ -435,6 +444,8 @@ void api_stop(api_t *a)
         return;
     worker_stop(a->worker);
     a->worker = NULL;
+    auditor_free(a->auditor);
+    a->auditor = NULL;
 }
 
 void api_free(api_t *a)

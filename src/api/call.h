@@ -13,6 +13,7 @@
 #ifndef HOOKLINE_API_CALL_H
 #define HOOKLINE_API_CALL_H
 
+#include "base/clock.h"
 #include "base/form.h"
 #include "http/service.h"
 
@@ -20,6 +21,7 @@
 #include <stdatomic.h>
 
 #define CALL_MAX_SEGMENTS 2
+#define CALL_WAIT_US      (600 * US_PER_S) /* at most, for what takes long */
 
 typedef struct api_call api_call_t;
 typedef struct api_db api_db_t;
@@ -36,19 +38,22 @@ struct api_call {
     const api_method_t *method;
     const char *segments[CALL_MAX_SEGMENTS]; /* what stands for {…} in the path; never empty */
     form_t query;
-    const char *who;     /* the token's name */
+    const char *who; /* the token's name */
+    struct auditor *auditor;
     int64_t deadline_us; /* mono clock: nobody waits for it after that */
     atomic_bool gone;    /* nobody waits for it */
 
     /* The answer. */
     int status;
     str_t body, location;
+    int retry_after_s; /* 0: as its status has it */
     err_t err;
     /* Not NULL: the answer is but what it is for now. This is asked again and again, and says true once it has made the
      * answer; false, with ERR_NOT_FOUND: not yet. It writes nothing. */
     api_run_fn again;
     int64_t again_until_us; /* mono clock */
     int64_t again_id;
+    bool again_alone; /* it asks no database, and is asked without one too */
 
     struct api_wait *wait; /* the port's */
 };

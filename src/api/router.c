@@ -1,5 +1,6 @@
 #include "api/router.h"
 
+#include "api/audit.h"
 #include "api/sync.h"
 
 #include <stdio.h>
@@ -8,13 +9,14 @@
 #define START "since until resource dryRun wait"
 
 const router_path_t ROUTER_PATHS[] = {
-    {"/api/sync/status", {{"GET", SCOPE_READ, sync_status, ""}}},
-    {"/api/sync/runs", {{"GET", SCOPE_READ, sync_runs, "provider status limit before"}}},
-    {"/api/sync/runs/{id}", {{"GET", SCOPE_READ, sync_run, ""}}},
-    {"/api/sync/runs/{id}/cancel", {{"POST", SCOPE_SYNC, sync_cancel, ""}}},
-    {"/api/sync/{provider}", {{"POST", SCOPE_SYNC, sync_start, START}}},
-    {"/api/{provider}/sync-all", {{"POST", SCOPE_SYNC, sync_start, START}}}, /* as older pages call it */
-    {"/api", {{NULL, SCOPE_READ, NULL, NULL}}},
+    {"/api/audit", {{"GET", SCOPE_READ, audit_get, "provider since limit id wait", true}}},
+    {"/api/sync/status", {{"GET", SCOPE_READ, sync_status, "", false}}},
+    {"/api/sync/runs", {{"GET", SCOPE_READ, sync_runs, "provider status limit before", false}}},
+    {"/api/sync/runs/{id}", {{"GET", SCOPE_READ, sync_run, "", false}}},
+    {"/api/sync/runs/{id}/cancel", {{"POST", SCOPE_SYNC, sync_cancel, "", false}}},
+    {"/api/sync/{provider}", {{"POST", SCOPE_SYNC, sync_start, START, false}}},
+    {"/api/{provider}/sync-all", {{"POST", SCOPE_SYNC, sync_start, START, false}}}, /* as older pages call it */
+    {"/api", {{NULL, SCOPE_READ, NULL, NULL, false}}},
 };
 
 size_t router_count(void)

@@ -14,6 +14,7 @@ struct api_method {
     api_run_fn run;
     const char *params; /* those that the query may have, separated by blanks: a slip of the pen is refused, not
                            ignored. Among them "wait": see call.h, again */
+    bool waits;         /* if nobody says wait=0; else if somebody says wait=1 */
 };
 
 typedef struct router_path {

@@ -6,7 +6,6 @@
 
 #define LIMIT_DEFAULT 50
 #define LIMIT_MOST    500
-#define WAIT_US       (600 * US_PER_S)
 
 /* A run as JSON. In a list, without what may be long. */
 #define RUN_BRIEF                                                                                                      \
@@ -99,7 +98,7 @@ bool sync_start(api_call_t *c, api_db_t *db)
         c->location = arena_printf(c->arena, "/api/sync/runs/%s", PQgetvalue(r, 0, 1));
         (void)str_to_int(str_from(PQgetvalue(r, 0, 1)), &c->again_id);
         c->again = w.wait ? has_ended : NULL;
-        c->again_until_us = clock_mono_us() + WAIT_US;
+        c->again_until_us = clock_mono_us() + CALL_WAIT_US;
     } else if (r) {
         call_refuse(c, ERR_BUSY, MOST_QUEUED " runs over %s wait already", w.provider);
     }

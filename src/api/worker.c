@@ -196,7 +196,8 @@ static void run_call(worker_t *w, api_call_t *c, bool hurries)
 /* open: there is a transaction to look in; not any more after an error, and then it has to wait for the next round. */
 static bool is_over(worker_t *w, api_call_t *c, bool *open)
 {
-    if (atomic_load(&c->gone) || clock_mono_us() >= c->again_until_us || (*open && c->again(c, &w->db)))
+    if (atomic_load(&c->gone) || clock_mono_us() >= c->again_until_us ||
+        ((*open || c->again_alone) && c->again(c, &w->db)))
         return true;
     if (c->err.code != ERR_NONE && c->err.code != ERR_NOT_FOUND)
         *open = false;

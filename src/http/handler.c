@@ -118,12 +118,13 @@ static void on_service_answer(void *ctx, const service_answer_t *answer)
 
     r->service_wait = NULL;
     if (answer->refused)
-        respond_refusal(r, answer->refused, answer->challenge);
+        respond_refusal(r, answer->refused, answer->challenge, answer->retry_after_s);
     else
         respond(r, &(response_t){.status = answer->status,
                                  .content_type = STR("application/json"),
                                  .body = answer->body,
-                                 .location = answer->location});
+                                 .location = answer->location,
+                                 .retry_after_s = answer->retry_after_s});
 }
 
 static void ask_service(request_t *r, const fields_t *fields)

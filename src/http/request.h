@@ -41,7 +41,7 @@ typedef struct response {
     str_t content_type;    /* absent with an empty body */
     str_t body;            /* copied */
     const char *allow;     /* NULL: no Allow */
-    bool retry;            /* Retry-After: 1 */
+    int retry_after_s;     /* 0: no Retry-After */
     bool upgrade;          /* says what could be opened here */
     bool preflight;        /* says what a browser may send (CORS) */
     str_t location;        /* absent: no Location; copied */
@@ -55,7 +55,8 @@ void request_end(request_t *r); /* the answer is written, or never will be */
 /* response.c */
 void respond(request_t *r, const response_t *what);
 void respond_error(request_t *r, err_code_t code);
-void respond_refusal(request_t *r, const err_t *err, const char *challenge); /* with its detail and hint */
+/* With its detail and hint, and the answer's challenge and time to wait. */
+void respond_refusal(request_t *r, const err_t *err, const char *challenge, int retry_after_s);
 str_t response_error_body(const request_t *r, err_code_t code, char out[512]);
 const char *response_reason(int status);
 void response_add_fields(request_t *r, const response_t *what); /* those that every answer has */

@@ -76,6 +76,14 @@ static void add_cors_fields(h2o_req_t *req, bool preflight)
     add_named(req, "access-control-max-age", STR("600"));
 }
 
+static void add_retry_after(h2o_req_t *req, int seconds)
+{
+    char *text = h2o_mem_alloc_pool(&req->pool, 16);
+    int len = snprintf(text, 16, "%d", seconds);
+
+    add_field(req, H2O_TOKEN_RETRY_AFTER, (str_t){text, (size_t)len});
+}
+
 static void add_request_id(request_t *r)
 {
     add_named(r->h2o, "x-request-id", (str_t){r->id, r->id_len});
@@ -105,8 +113,8 @@ void response_add_fields(request_t *r, const response_t *what)
     }
     if (what->challenge)
         add_named(req, "www-authenticate", str_from(what->challenge));
-    if (what->retry)
-        add_field(req, H2O_TOKEN_RETRY_AFTER, STR("1"));
+    if (what->retry_after_s)
+        add_retry_after(req, what->retry_after_s);
     add_request_id(r);
 }
 
@@ -151,7 +159,7 @@ str_t response_error_body(const request_t *r, err_code_t code, char out[512])
     return (str_t){out, (size_t)n};
 }
 
-static void respond_failure(request_t *r, err_code_t code, str_t body, const char *challenge)
+static void respond_failure(request_t *r, err_code_t code, str_t body, const char *challenge, int retry_after_s)
 {
     int status = err_http_status(code);
 
@@ -163,7 +171,9 @@ static void respond_failure(request_t *r, err_code_t code, str_t body, const cha
                              .body = body,
                              .allow = status == 405 ? r->route->allow : NULL,
                              .upgrade = status == 426,
-                             .retry = status == 503,
+                             .retry_after_s = status != 503   ? 0
+                                              : retry_after_s ? retry_after_s
+                                                              : 1,
                              .challenge = challenge});
 }
 
@@ -171,10 +181,10 @@ void respond_error(request_t *r, err_code_t code)
 {
     char body[512];
 
-    respond_failure(r, code, response_error_body(r, code, body), NULL);
+    respond_failure(r, code, response_error_body(r, code, body), NULL, 0);
 }
 
-void respond_refusal(request_t *r, const err_t *err, const char *challenge)
+void respond_refusal(request_t *r, const err_t *err, const char *challenge, int retry_after_s)
 {
     buf_t body = BUF_EMPTY;
 
@@ -185,6 +195,6 @@ void respond_refusal(request_t *r, const err_t *err, const char *challenge)
         json_escape(&body, str_from(err->hint));
     }
     buf_printf(&body, "},\"request_id\":\"%.*s\"}\n", (int)r->id_len, r->id);
-    respond_failure(r, err->code, buf_str(&body), challenge);
+    respond_failure(r, err->code, buf_str(&body), challenge, retry_after_s);
     buf_clear(&body);
 }

@@ -23,6 +23,7 @@ typedef struct service_answer {
     int status;
     str_t body;            /* JSON */
     str_t location;        /* absent: none */
+    int retry_after_s;     /* Retry-After; 0: none, but for a 503 (1) */
     const err_t *refused;  /* NULL: it was not. Else status and body are made of it: all of it is told */
     const char *challenge; /* WWW-Authenticate; a literal; NULL: none */
 } service_answer_t;

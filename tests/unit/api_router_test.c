@@ -11,6 +11,7 @@ static const char *pattern_of(const char *path)
 static void test_paths_are_found_by_their_pattern(void **state)
 {
     (void)state;
+    assert_string_equal(pattern_of("/api/audit"), "/api/audit");
     assert_string_equal(pattern_of("/api/sync/runs"), "/api/sync/runs");
     assert_string_equal(pattern_of("/api/sync/runs/17"), "/api/sync/runs/{id}");
     assert_string_equal(pattern_of("/api/sync/runs/17/cancel"), "/api/sync/runs/{id}/cancel");
@@ -24,7 +25,7 @@ static void test_what_is_below_and_not_there_is_the_last_row(void **state)
     static const char *const NOTHING[] = {
         "/api",          "/api/",           "/api/sync",         "/api/sync/",         "/api//sync/runs",
         "/api/sync//",   "/api/sync/runs/", "/api/sync/runs/1/", "/api/sync/runs/1/x", "/api/sync/a/b/c",
-        "/api/../livez", "/api//sync-all",
+        "/api/../livez", "/api//sync-all",  "/api/audit/1",
     };
 
     (void)state;

@@ -88,6 +88,17 @@ static void replace_access(seat_t *seat, void *fresh)
         nudge_drop(&seat->nudge);
 }
 
+/* Commas alone are how a file says that there is no token: one that is empty is refused. */
+static bool has_tokens(str_t setting)
+{
+    str_t row;
+
+    while (str_split(&setting, ',', &row))
+        if (str_trim(row).len)
+            return true;
+    return false;
+}
+
 bool schedule_reload(schedule_t *s, const config_t *config, err_t *err)
 {
     void **access = mem_alloc((s->n_seats + 1) * sizeof(*access));
@@ -99,7 +110,7 @@ bool schedule_reload(schedule_t *s, const config_t *config, err_t *err)
         pthread_mutex_lock(&s->lock);
         job_settings_clear(&s->settings);
         s->settings = settings;
-        s->watches = !str_is_empty(config_text(config, "HOOKLINE_API_TOKENS"));
+        s->watches = has_tokens(config_text(config, "HOOKLINE_API_TOKENS"));
         for (size_t i = 0; i < s->n_seats; i++)
             replace_access(&s->seats[i], access[i]);
         pthread_cond_broadcast(&s->changed);
@@ -375,7 +386,7 @@ static void *watch(void *arg)
         if (asked && !l)
             l = open_ledger(s, &settings, "*", &err);
         looked = asked && l && queued_each(l, want, s, &err);
-        going = rest(s, looked ? WATCH_US : AGAIN_US); /* a reload ends it early */
+        going = rest(s, asked && !looked ? AGAIN_US : WATCH_US);
     }
     ledger_close(l);
     job_settings_clear(&settings);

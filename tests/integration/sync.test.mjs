@@ -1,8 +1,10 @@
 // sync.test.mjs – a run of reconcile that somebody has asked the API for: made by hookline, watched, and ended.
 
 import assert from 'node:assert/strict';
+import {mkdtempSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
 import {test} from 'node:test';
-import {setTimeout as sleep} from 'node:timers/promises';
 import {phoneNumber, twilioCall} from './lib/calls.mjs';
 import {createDatabase} from './lib/database.mjs';
 import {SANITIZED, startHookline} from './lib/hookline.mjs';
@@ -13,25 +15,33 @@ const PATIENCE_MS = SANITIZED ? 60_000 : 20_000;
 const RANGE = 'since=2026-08-11T00:00:00Z&until=2026-08-14T00:00:00Z';
 const TOKEN = 'a-token-of-the-operations-team';
 
-async function setUp(t, calls, {everyS = 0, misbehave} = {}) {
+async function setUp(t, calls, env = {HOOKLINE_API_TOKENS: `ops:${TOKEN}`}, misbehave = () => null) {
+    const started = []; // the last first; what has not started keeps no other from ending
+    t.after(() => inTurn(...started));
     const database = await createDatabase();
+    started.unshift(database.drop);
     const twilio = await startTwilioApi(calls);
-    if (misbehave) twilio.misbehave = misbehave;
+    started.unshift(twilio.close);
+    twilio.misbehave = misbehave;
     const hookline = await startHookline({
         DATABASE_URL: database.url,
         TWILIO_API_URL: twilio.url,
         LIVEKIT_API_KEY: null,
         LIVEKIT_API_SECRET: null,
-        HOOKLINE_API_TOKENS: `ops:${TOKEN}`,
-        HOOKLINE_RECONCILE_EVERY: everyS,
+        HOOKLINE_RECONCILE_EVERY: 0,
+        ...env,
     });
-    t.after(() => inTurn(hookline.end, twilio.close, database.drop));
+    started.unshift(hookline.end);
     const ask = async (method, path) => {
-        const response = await fetch(hookline.url + path, {method, headers: {Authorization: `Bearer ${TOKEN}`}});
+        const response = await fetch(hookline.url + path, {
+            method,
+            headers: {Authorization: `Bearer ${TOKEN}`},
+            signal: AbortSignal.timeout(2 * PATIENCE_MS),
+        });
         assert.ok(response.ok, `${path}: ${response.status}`);
         return response.json();
     };
-    return {database, twilio, ask};
+    return {database, twilio, hookline, ask};
 }
 
 const someCalls = (count) => Array.from({length: count}, (_, i) => twilioCall(`s${i}`, {customer: phoneNumber(i)}));
@@ -82,15 +92,34 @@ test('one that is under way is canceled, and what it has done stays', async (t) 
     assert.ok(next.id > id);
 });
 
-test('one that is asked for while the schedule makes another does not wait for the next', async (t) => {
-    let isSlow = true;
-    const misbehave = () => (isSlow ? {delayMs: 500} : null);
-    const {database, ask} = await setUp(t, someCalls(5), {everyS: 3600, misbehave});
-    const running = "SELECT id FROM reconcile_runs WHERE provider = 'twilio' AND asked_by = 'schedule' AND status = 'running'";
-    await until('the run of the schedule', () => database.value(running), PATIENCE_MS);
+test('one that is asked for with the first token there is, which came by a reload', async (t) => {
+    const file = join(mkdtempSync(join(tmpdir(), 'hookline-tokens-')), 'tokens');
+    writeFileSync(file, ',\n');
+    const {hookline, ask} = await setUp(t, someCalls(20), {HOOKLINE_API_TOKENS_FILE: file});
+    assert.ok(hookline.logs().some(({msg}) => msg === 'API off'));
+    writeFileSync(file, `ops:${TOKEN}\n`);
+    hookline.child.kill('SIGHUP');
+    assert.ok(await hookline.waitForLog(({msg}) => msg === 'reloaded'));
+    const run = await ask('POST', `/api/sync/twilio?wait=1&${RANGE}`);
+    assert.deepEqual([run.status, run.created], ['done', 20]);
+});
+
+test('one that is asked for while the schedule makes its own comes next, not when that is due again', async (t) => {
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    const env = {HOOKLINE_API_TOKENS: `ops:${TOKEN}`, HOOKLINE_RECONCILE_EVERY: 3600};
+    const {database, ask} = await setUp(t, someCalls(5), env, () => held);
+    const status = (id) => database.value('SELECT status FROM reconcile_runs WHERE id = $1', [id]);
+    const own = await until(
+        'the own run',
+        () => database.value("SELECT id FROM reconcile_runs WHERE asked_by = 'schedule' AND status = 'running'"),
+        PATIENCE_MS,
+    );
     const {id} = await ask('POST', `/api/sync/twilio?${RANGE}`);
-    await sleep(3000); // meanwhile it is seen, while there is nobody to wake
-    isSlow = false;
-    const ended = () => database.value("SELECT id FROM reconcile_runs WHERE id = $1 AND status = 'done'", [id]);
-    await until('the one that was asked for', ended, PATIENCE_MS);
+    const isSeen = `SELECT count(*) FROM pg_stat_activity, reconcile_runs r WHERE r.id = $1 AND datname = current_database()
+        AND query LIKE 'SELECT DISTINCT provider FROM public.reconcile_runs%' AND state = 'idle' AND query_start > r.asked_at`;
+    await until('it to be seen, while nobody waits for it', () => database.value(isSeen, [id]), PATIENCE_MS);
+    assert.deepEqual([await status(own), await status(id)], ['running', 'queued']);
+    release(null);
+    await until('its end', async () => (await status(id)) === 'done', PATIENCE_MS);
 });

@@ -3,11 +3,11 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "ingest/desk.h"
 #include "ingest/understand.h"
 #include "journal/reader.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,46 +28,6 @@ typedef struct chunk {
     size_t count, bytes;
 } chunk_t;
 
-/* Where chunks come back to. */
-typedef struct desk {
-    delivery_home_t home; /* first */
-    pthread_mutex_t lock;
-    pthread_cond_t all_back;
-    size_t out;                 /* deliveries that the store has */
-    size_t stored, lost, stuck; /* of those that came back since the last look */
-} desk_t;
-
-static void take_back(delivery_home_t *home, delivery_t *list)
-{
-    desk_t *desk = (desk_t *)home;
-
-    pthread_mutex_lock(&desk->lock);
-    for (delivery_t *d = list, *next; d; d = next) {
-        next = d->next;
-        desk->out--;
-        desk->stored += d->failed == ERR_NONE;
-        desk->stuck += d->failed == ERR_INTERNAL;
-        desk->lost += d->failed != ERR_NONE && d->failed != ERR_INTERNAL;
-        delivery_free(d);
-    }
-    if (!desk->out)
-        pthread_cond_signal(&desk->all_back);
-    pthread_mutex_unlock(&desk->lock);
-}
-
-static void desk_init(desk_t *desk)
-{
-    *desk = (desk_t){.home.take_back = take_back};
-    pthread_mutex_init(&desk->lock, NULL);
-    pthread_cond_init(&desk->all_back, NULL);
-}
-
-static void desk_clear(desk_t *desk)
-{
-    pthread_cond_destroy(&desk->all_back);
-    pthread_mutex_destroy(&desk->lock);
-}
-
 static void chunk_free(chunk_t *c)
 {
     for (delivery_t *d = c->list, *next; d; d = next) {
@@ -75,43 +35,6 @@ static void chunk_free(chunk_t *c)
         delivery_free(d);
     }
     c->list = NULL;
-}
-
-/* All of it, or from the first one on that the store does not take, nothing more: then false. */
-static bool put_chunk(desk_t *desk, store_t *store, chunk_t *c)
-{
-    while (c->list) {
-        delivery_t *d = c->list, *next = d->next;
-
-        pthread_mutex_lock(&desk->lock);
-        desk->out++;
-        pthread_mutex_unlock(&desk->lock);
-        if (!store_put(store, LANE_BACKLOG, d, NULL)) {
-            pthread_mutex_lock(&desk->lock);
-            desk->out--;
-            pthread_mutex_unlock(&desk->lock);
-            chunk_free(c);
-            return false;
-        }
-        c->list = next;
-    }
-    return true;
-}
-
-/* Waits for all that is out. False: some of it could not be committed for now. */
-static bool wait_for_all(desk_t *desk, uint64_t *stored, uint64_t *stuck)
-{
-    bool ok;
-
-    pthread_mutex_lock(&desk->lock);
-    while (desk->out)
-        pthread_cond_wait(&desk->all_back, &desk->lock);
-    ok = !desk->lost;
-    *stored += desk->stored;
-    *stuck += desk->stuck;
-    desk->stored = desk->lost = desk->stuck = 0;
-    pthread_mutex_unlock(&desk->lock);
-    return ok;
 }
 
 /* ---- one segment ---- */
@@ -129,6 +52,36 @@ struct drain {
     uint64_t left;    /* that the database does not take, though it is there: they are tried again */
     uint64_t damages; /* but for a torn end */
 };
+
+/* All of it, or from the first one on that the store does not take, nothing more: then false. */
+static bool put_chunk(drain_t *dr, chunk_t *c)
+{
+    while (c->list) {
+        delivery_t *d = c->list, *next = d->next;
+
+        if (!desk_put(&dr->desk, dr->store, d, NULL)) {
+            chunk_free(c);
+            return false;
+        }
+        c->list = next;
+    }
+    return true;
+}
+
+/* Waits for all that is out. False: some of it could not be committed for now. */
+static bool wait_for_all(drain_t *dr)
+{
+    bool ok = true;
+
+    for (delivery_t *d = desk_wait(&dr->desk), *next; d; d = next) {
+        next = d->next;
+        dr->stored += d->failed == ERR_NONE;
+        dr->stuck += d->failed == ERR_INTERNAL;
+        ok = ok && (d->failed == ERR_NONE || d->failed == ERR_INTERNAL);
+        delivery_free(d);
+    }
+    return ok;
+}
 
 static void say_damage(drain_t *dr, const damage_t *damage)
 {
@@ -165,7 +118,6 @@ static void read_chunk(drain_t *dr, chunk_t *c, size_t most)
             continue;
         }
         d = understand_again(&record.entry);
-        d->home = &dr->desk.home;
         d->next = NULL;
         *c->tail = d;
         c->tail = &d->next;
@@ -189,7 +141,7 @@ static bool put_alone(drain_t *dr, delivery_t *d)
 
     for (int i = 0; i < PATIENCE && !store_is_up(dr) && dr->goes_on(dr->ctx); i++)
         (void)usleep(PATIENCE_US);
-    return put_chunk(&dr->desk, dr->store, &one) && wait_for_all(&dr->desk, &dr->stored, &dr->stuck);
+    return put_chunk(dr, &one) && wait_for_all(dr);
 }
 
 /* A lot that did not commit, one by one. False: it is not one of them that is to blame. */
@@ -226,12 +178,12 @@ static bool drain_records(drain_t *dr)
 
         to = here(dr);
         FAILPOINT("backlog.chunk.read");
-        ok = dr->goes_on(dr->ctx) && put_chunk(&dr->desk, dr->store, &chunk);
+        ok = dr->goes_on(dr->ctx) && put_chunk(dr, &chunk);
         FAILPOINT("backlog.chunk.put");
         if (ok)
             read_chunk(dr, &following, CHUNK);
         end = here(dr);
-        ok = wait_for_all(&dr->desk, &dr->stored, &dr->stuck) && ok;
+        ok = wait_for_all(dr) && ok;
         FAILPOINT("backlog.chunk.durable");
         if (!ok && dr->goes_on(dr->ctx)) {
             ok = drain_one_by_one(dr, &from, &to);

@@ -1,19 +1,11 @@
 #include "ingest/replay.h"
 
+#include "ingest/desk.h"
 #include "ingest/understand.h"
 #include "store/batch.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Where a page's deliveries come back to. */
-typedef struct desk {
-    delivery_home_t home; /* first */
-    pthread_mutex_t lock;
-    pthread_cond_t all_back;
-    size_t out; /* deliveries that the store has */
-} desk_t;
 
 /* Keys that a dry run has foreseen, since nothing of it is in event_keys: 16 bytes each, in an open-addressed table. */
 typedef struct keyset {
@@ -89,20 +81,6 @@ static bool keyset_add(keyset_t *k, const uint8_t hash[16])
     return true;
 }
 
-/* ---- where deliveries come back to ---- */
-
-static void take_back(delivery_home_t *home, delivery_t *list)
-{
-    desk_t *desk = (desk_t *)home;
-
-    pthread_mutex_lock(&desk->lock);
-    for (; list; list = list->next)
-        desk->out--;
-    if (!desk->out)
-        pthread_cond_signal(&desk->all_back);
-    pthread_mutex_unlock(&desk->lock);
-}
-
 /* ---- one row ---- */
 
 static delivery_t *understand_row(const stored_row_t *row)
@@ -153,30 +131,6 @@ static void tell(const replay_t *r, size_t i, replayed_t became, bool done)
 
 /* ---- a page, for good ---- */
 
-static bool put(replay_t *r, delivery_t *d, err_t *err)
-{
-    desk_t *desk = &r->desk;
-
-    d->home = &desk->home;
-    pthread_mutex_lock(&desk->lock);
-    desk->out++;
-    pthread_mutex_unlock(&desk->lock);
-    if (store_put(r->store, LANE_BACKLOG, d, err))
-        return true;
-    pthread_mutex_lock(&desk->lock);
-    desk->out--;
-    pthread_mutex_unlock(&desk->lock);
-    return false;
-}
-
-static void wait_for_all(desk_t *desk)
-{
-    pthread_mutex_lock(&desk->lock);
-    while (desk->out)
-        pthread_cond_wait(&desk->all_back, &desk->lock);
-    pthread_mutex_unlock(&desk->lock);
-}
-
 /* What PostgreSQL takes in no form (ERR_INTERNAL) has left its row as it was. */
 static bool tell_page(replay_t *r, err_t *err)
 {
@@ -207,9 +161,9 @@ static bool commit_page(replay_t *r, err_t *err)
         if (!is_ours(&r->rows[i]))
             continue;
         d->failed = ERR_STORE_DOWN; /* until the store says better */
-        ok = ok && put(r, d, err);
+        ok = ok && desk_put(&r->desk, r->store, d, err);
     }
-    wait_for_all(&r->desk);
+    (void)desk_wait(&r->desk); /* they are all in the page */
     return tell_page(r, err) && ok;
 }
 
@@ -271,15 +225,13 @@ static bool replay_page(replay_t *r, err_t *err)
 
 bool replay_run(stored_t *from, store_t *store, replay_each_fn each, void *ctx, err_t *err)
 {
-    replay_t r = {.from = from, .store = store, .each = each, .ctx = ctx, .desk.home.take_back = take_back};
+    replay_t r = {.from = from, .store = store, .each = each, .ctx = ctx};
     bool ok;
 
-    pthread_mutex_init(&r.desk.lock, NULL);
-    pthread_cond_init(&r.desk.all_back, NULL);
+    desk_init(&r.desk);
     while ((ok = stored_page(from, &r.rows, &r.count, err)) && r.count && (ok = replay_page(&r, err)))
         ;
     keyset_clear(&r.foreseen);
-    pthread_cond_destroy(&r.desk.all_back);
-    pthread_mutex_destroy(&r.desk.lock);
+    desk_clear(&r.desk);
     return ok;
 }

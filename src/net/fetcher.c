@@ -172,6 +172,27 @@ static void request_end(fetcher_t *f, request_t *r)
     buf_clear(&r->body);
 }
 
+/* Of a certificate that is not good, or a file of authorities that cannot be read. */
+static bool is_distrust(CURLcode code)
+{
+    return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_ISSUER_ERROR;
+}
+
+static void explain(const request_t *r, CURLcode code, err_t *err)
+{
+    str_t host = http_curl_host(r->call.url);
+    const char *why = r->why[0] ? r->why : curl_easy_strerror(code);
+
+    if (r->too_large) {
+        err_set(err, ERR_TOO_LARGE, "the answer is larger than %zu bytes", r->mailbox->limits.max_body);
+    } else if (is_distrust(code)) {
+        err_set(err, ERR_CONFIG, STR_FMT " cannot be trusted, and was sent nothing: %.200s", STR_ARG(host), why);
+        err_hint(err, "check the address; an authority of one's own is named by SSL_CERT_FILE");
+    } else {
+        err_set(err, ERR_IO, "no answer from " STR_FMT ": %.200s", STR_ARG(host), why);
+    }
+}
+
 static void judge(request_t *r, CURLcode code)
 {
     fetched_t *out = r->answer;
@@ -184,10 +205,8 @@ static void judge(request_t *r, CURLcode code)
     out->status = (int)status;
     if (out->came)
         out->body = arena_dup(r->arena, buf_str(&r->body));
-    else if (r->too_large)
-        err_set(&out->err, ERR_TOO_LARGE, "the answer is larger than %zu bytes", r->mailbox->limits.max_body);
     else
-        err_set(&out->err, ERR_IO, "no answer: %s", r->why[0] ? r->why : curl_easy_strerror(code));
+        explain(r, code, &out->err);
 }
 
 /* ---- mailboxes ---- */

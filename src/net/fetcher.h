@@ -1,9 +1,10 @@
 /* fetcher.h – HTTPS requests, many at once, on libcurl and a thread of its own.
  *
  * Whoever asks has a mailbox, into which answers come and from which it takes them when it likes. Connections are kept
- * and shared by requests to one host (HTTP/2 where the server speaks it). Certificates are verified; plain http goes to
- * this machine only. No redirect is followed: an API does not move, and a redirect could carry a key elsewhere. Any
- * thread may ask; a mailbox belongs to one thread. */
+ * and shared by requests to one host (HTTP/2 where the server speaks it). Certificates are verified, by the system's
+ * authorities or those of SSL_CERT_FILE and SSL_CERT_DIR; plain http goes to this machine only. No redirect is
+ * followed: an API does not move, and a redirect could carry a key elsewhere. Any thread may ask; a mailbox belongs to
+ * one thread. */
 #ifndef HOOKLINE_NET_FETCHER_H
 #define HOOKLINE_NET_FETCHER_H
 
@@ -23,7 +24,8 @@ typedef struct fetched {
     struct fetched *next;
     arena_t *arena; /* of everything in it, itself included */
     void *ticket;   /* as it was asked with */
-    bool came;      /* there is an answer, whatever its status; else err says why not (ERR_IO, ERR_TOO_LARGE) */
+    bool came;      /* there is an answer, whatever its status; else err says why not: ERR_IO, ERR_TOO_LARGE, or
+                       ERR_CONFIG, which does not pass: who answers there is not who was asked */
     bool sent;      /* it may have reached the server */
     int status;
     http_field_t *fields; /* names in lower case */

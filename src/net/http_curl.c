@@ -44,8 +44,7 @@ struct curl_slist *http_curl_lines(const http_call_t *call)
     return list;
 }
 
-/* Of scheme://host[:port][/…]; absent where somebody is named before the host, as nobody of ours does. */
-static str_t host_of(str_t url)
+str_t http_curl_host(str_t url)
 {
     char *text = mem_strdup(url), *host = strstr(text, "://");
     size_t from = host ? (size_t)(host - text) + 3 : url.len, len = strcspn(text + from, "/?#"), end;
@@ -62,7 +61,7 @@ static str_t host_of(str_t url)
 
 bool http_curl_is_loopback(str_t url)
 {
-    str_t host = host_of(url);
+    str_t host = http_curl_host(url);
     char text[64];
     struct in_addr v4;
 
@@ -75,6 +74,18 @@ bool http_curl_is_loopback(str_t url)
     return inet_pton(AF_INET, text, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
 }
 
+/* OpenSSL's own variables (SSL_CTX_set_default_verify_paths(3)), which the rest of us heeds and libcurl does not: what
+ * is not set stays as libcurl was built, with the system's authorities. */
+static void set_authorities(CURL *easy)
+{
+    const char *file = getenv("SSL_CERT_FILE"), *folder = getenv("SSL_CERT_DIR");
+
+    if (file && *file)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, file);
+    if (folder && *folder)
+        curl_easy_setopt(easy, CURLOPT_CAPATH, folder);
+}
+
 void http_curl_prepare(CURL *easy, const http_call_t *call, const char *url, struct curl_slist *lines)
 {
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -84,6 +95,7 @@ void http_curl_prepare(CURL *easy, const http_call_t *call, const char *url, str
     /* What is on this machine is reached directly, whatever http_proxy says. */
     if (http_curl_is_loopback(call->url))
         curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    set_authorities(easy);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, lines);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "hookline");
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(call->timeout_us / US_PER_MS));

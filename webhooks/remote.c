@@ -72,3 +72,8 @@ bool remote_finds(const remote_page_t *p, str_t id)
             return true;
     return false;
 }
+
+void remote_lacks(remote_page_t *p, str_t why)
+{
+    p->lacks = arena_dup(p->arena, why);
+}

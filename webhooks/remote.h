@@ -81,6 +81,9 @@ typedef struct remote_page {
     str_t rows;  /* of a page of a list: ids of its first and last row, so that one that comes again is known even where
                     nothing in it is of the window; absent: not a page, or an empty one */
     bool gone;   /* of a step about one object: the provider knows no such thing (any more) */
+    /* Of a step with a change mark: what came is older than that, or goes on still. It is asked for again. */
+    bool unsettled;
+    str_t lacks; /* there is more, and why it cannot be had: what is here is taken, and the step failed; absent: no */
 } remote_page_t;
 void remote_page_init(remote_page_t *p, arena_t *a);
 remote_find_t *remote_found(remote_page_t *p, const char *route, str_t payload, str_t id, int64_t at_us);
@@ -88,6 +91,7 @@ void remote_then(remote_page_t *p, const remote_step_t *step, str_t change_mark)
 void remote_skipped(remote_page_t *p, const char *reason, str_t id);
 void remote_rows(remote_page_t *p, str_t first_id, str_t last_id);
 bool remote_finds(const remote_page_t *p, str_t id); /* whether that call is among what was found */
+void remote_lacks(remote_page_t *p, str_t why);      /* copies it */
 
 /* What the engine does with an answer that is no 2xx, when the provider does not say otherwise (`refused`): 401, 403,
  * 402: the run ends, an operator must act; 404: gone; 408, 425, 429, 5xx: again, later (Retry-After is honoured);

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "reconcile/find.h"
-#include "reconcile/keys.h"
+#include "reconcile/refusal.h"
 #include "store/batch.h"
 
 #include <stdio.h>
@@ -272,6 +272,9 @@ static void take_page(run_t *r, step_t *s, const remote_page_t *page)
     r->report->seen += page->seen;
     for (const remote_skip_t *skip = page->skips; skip; skip = skip->next)
         report_skip(r->report, skip->reason, skip->id);
+    s->unsettled = page->unsettled;
+    if (page->lacks.base)
+        blame(r, s, page->lacks.base);
     keep_page(r, s, &h, page);
 }
 
@@ -323,7 +326,7 @@ static void read_answer(run_t *r, step_t *s, answer_t *a)
     remote_page_init(&page, a->arena);
     if (!r->remote->read(r->o->access, &s->at, &a->response, &page, &err)) {
         if (err.code == ERR_UNPARSABLE && !s->once &&
-            manners_again(&r->manners, s->tries, r->o->transport->now_us(r->o->transport->ctx), &again_us))
+            manners_again(&r->manners, ++s->unreadable, r->o->transport->now_us(r->o->transport->ctx), &again_us))
             try_later(r, s, again_us);
         else
             run_fail_step(r, s, err.detail[0] ? err.detail : "the answer is not what was expected");
@@ -363,19 +366,15 @@ static void count_request(const run_t *r, const answer_t *a)
     r->report->requests++;
 }
 
-static void end_refused(run_t *r, int status)
+/* Takes the step, which is left for a later run, as its window is. */
+static void end_run(run_t *r, step_t *s, const answer_t *a, verdict_t verdict)
 {
-    buf_t keys = BUF_EMPTY;
-    err_t err = {.code = ERR_NONE};
+    err_t err;
 
-    keys_name(r->o->provider, &keys);
-    if (status == 402)
-        err_set(&err, ERR_CONFIG, "%s answers 402: the account has to be paid for", r->o->provider->title);
-    else
-        err_set(&err, ERR_CONFIG, "%s answers %d: check " STR_FMT "%s", r->o->provider->title, status,
-                STR_ARG(buf_str(&keys)), status == 403 ? ", and what that key may do" : "");
-    buf_clear(&keys);
-    run_end_early(r, "refused", &err);
+    refusal_explain(r->o->provider, a, verdict, &err);
+    run_end_early(r, verdict == VERDICT_RUN ? "refused" : "ended early", &err);
+    close_window(r, s->window);
+    step_free(s);
 }
 
 static void describe(const answer_t *a, const step_t *s, char out[300])
@@ -406,7 +405,7 @@ static verdict_t judge(run_t *r, step_t *s, const answer_t *a, int64_t *again_us
         (verdict == VERDICT_RUN && a->response.status == 403 && s->n_calls) ||
         (!a->came && a->err.code == ERR_TOO_LARGE))
         return VERDICT_STEP;
-    return verdict;
+    return !a->came && a->err.code == ERR_CONFIG ? VERDICT_RUN : verdict;
 }
 
 void run_take_answer(run_t *r, step_t *s, answer_t *a)
@@ -432,9 +431,8 @@ void run_take_answer(run_t *r, step_t *s, answer_t *a)
         try_later(r, s, again_us);
         break;
     case VERDICT_RUN:
-        end_refused(r, a->response.status);
-        close_window(r, s->window);
-        step_free(s);
+    case VERDICT_LATER:
+        end_run(r, s, a, verdict);
         break;
     case VERDICT_STEP:
         describe(a, s, why);

@@ -9,6 +9,7 @@
 #define BACKOFF_LEAST_US (500 * US_PER_MS)
 #define BACKOFF_MOST_US  (60 * US_PER_S)
 #define PATIENCE_US      (600 * US_PER_S) /* who wants us to wait for longer is asked by a later run */
+#define MOST_IN_VAIN     32               /* in a row, whatever they were about: it is not one object that is sick */
 
 manners_t manners_of(const remote_t *r, const void *access)
 {
@@ -69,7 +70,7 @@ static verdict_t when_they_say(manners_t *m, const outcome_t *o, int64_t mono_us
     int64_t wait_us = o->came ? retry_after_us(o->retry_after, wall_us) : TIME_NONE;
 
     if (wait_us > PATIENCE_US)
-        return VERDICT_STEP;
+        return VERDICT_LATER;
     *again_us = mono_us + (wait_us == TIME_NONE ? backoff_us(o->tries) : wait_us + with_jitter(BACKOFF_LEAST_US));
     if ((o->status == 429 || wait_us != TIME_NONE) && *again_us > m->pause_us)
         m->pause_us = *again_us;
@@ -80,24 +81,28 @@ verdict_t manners_judge(manners_t *m, const outcome_t *o, int64_t mono_us, int64
 {
     bool unknown = o->came ? o->status != 429 : o->sent; /* whether it was done, there, after all */
 
+    m->in_vain = o->came && !is_passing(o->status) ? 0 : m->in_vain + 1;
     if (o->came && o->status >= 200 && o->status < 300)
         return VERDICT_READ;
     if (o->came && o->status == 404)
         return VERDICT_GONE;
     if (o->came && (o->status == 401 || o->status == 402 || o->status == 403))
         return VERDICT_RUN;
-    if ((o->came && !is_passing(o->status)) || (o->once && unknown) || o->tries >= MOST_TRIES ||
-        m->retries >= MOST_RETRIES)
+    if ((o->came && !is_passing(o->status)) || (o->once && unknown))
+        return VERDICT_STEP;
+    if (m->in_vain >= MOST_IN_VAIN || (o->tries >= MOST_TRIES && o->came && o->status == 429))
+        return VERDICT_LATER;
+    if (o->tries >= MOST_TRIES || m->retries >= MOST_RETRIES)
         return VERDICT_STEP;
     m->retries++;
     return when_they_say(m, o, mono_us, wall_us, again_us);
 }
 
-bool manners_again(manners_t *m, int tries, int64_t mono_us, int64_t *again_us)
+bool manners_again(manners_t *m, int unreadable, int64_t mono_us, int64_t *again_us)
 {
-    if (tries >= UNREADABLE_TRIES || m->retries >= MOST_RETRIES)
+    if (unreadable >= UNREADABLE_TRIES || m->retries >= MOST_RETRIES)
         return false;
     m->retries++;
-    *again_us = mono_us + backoff_us(tries);
+    *again_us = mono_us + backoff_us(unreadable);
     return true;
 }

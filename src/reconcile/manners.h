@@ -11,6 +11,7 @@ typedef struct manners {
     int64_t least_gap_us, next_us; /* mono clock, as all that follows: not before */
     int64_t pause_us;              /* the provider wants to hear nothing until then */
     int retries;                   /* of this run so far */
+    int in_vain;                   /* requests in a row that were refused for now, or not answered at all */
 } manners_t;
 
 typedef enum {
@@ -19,6 +20,7 @@ typedef enum {
     VERDICT_AGAIN, /* later */
     VERDICT_STEP,  /* this step failed */
     VERDICT_RUN,   /* nothing else would go better: somebody has to act */
+    VERDICT_LATER, /* nor this, and a later run may find it well again: what is left is left to it */
 } verdict_t;
 
 /* What became of a request. */
@@ -36,7 +38,8 @@ int64_t manners_from_us(const manners_t *m);
 void manners_asked(manners_t *m, int64_t mono_us);
 /* again_us: of VERDICT_AGAIN, when. Counts retries, and pauses all when the provider says so. */
 verdict_t manners_judge(manners_t *m, const outcome_t *o, int64_t mono_us, int64_t wall_us, int64_t *again_us);
-/* For an answer that came whole and could not be read: whether it is worth asking once more. */
-bool manners_again(manners_t *m, int tries, int64_t mono_us, int64_t *again_us);
+/* For an answer that came whole and could not be read, the how manieth of its step: whether it is worth asking once
+ * more. */
+bool manners_again(manners_t *m, int unreadable, int64_t mono_us, int64_t *again_us);
 
 #endif

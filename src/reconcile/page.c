@@ -367,7 +367,7 @@ static bool keep_follows(ledger_t *l, const ledger_page_t *page, err_t *err)
 
 static bool keep_mark(ledger_t *l, const step_t *s, err_t *err)
 {
-    if (!s->mark.base || !s->at.id.base || l->options.dry)
+    if (!s->mark.base || !s->at.id.base || s->unsettled || l->options.dry)
         return true;
     ledger_params(l);
     ledger_text(l, str_from(l->options.provider));

@@ -31,7 +31,9 @@ typedef struct step {
     size_t n_calls;        /* 0: it asks about none */
     bool asked;            /* a request that must not be made twice was made */
     bool once;             /* such a request is under way */
+    bool unsettled;        /* what it brought is not what the mark stands for: that is not kept */
     int tries;             /* in this run */
+    int unreadable;        /* of those: answers that could not be read */
     int64_t not_before_us; /* mono clock */
     uint8_t before[16];    /* hash of what the page before it held; all 0: it is the first */
 } step_t;

@@ -1,7 +1,7 @@
 #include "reconcile/walk.h"
 
 #include "base/clock.h"
-#include "reconcile/keys.h"
+#include "reconcile/refusal.h"
 
 #include <string.h>
 
@@ -57,11 +57,16 @@ static bool is_stopped(const walk_t *w)
     return w->over || (w->o.stop && atomic_load(w->o.stop));
 }
 
-/* Takes the step. */
-static void fail(walk_t *w, step_t *s, const char *why)
+static void blame(walk_t *w, const step_t *s, const char *why)
 {
     report_error(w->o.report, "%s%s" STR_FMT ": %s", s->at.what, s->at.id.base ? " " : "", STR_ARG(s->at.id), why);
     w->failed++;
+}
+
+/* Takes the step. */
+static void fail(walk_t *w, step_t *s, const char *why)
+{
+    blame(w, s, why);
     step_free(s);
 }
 
@@ -170,6 +175,8 @@ static void take_page(walk_t *w, step_t *s, const remote_page_t *page)
     w->o.report->seen += page->seen;
     for (const remote_skip_t *skip = page->skips; skip; skip = skip->next)
         report_skip(w->o.report, skip->reason, skip->id);
+    if (page->lacks.base)
+        blame(w, s, page->lacks.base);
     follow(w, s, page);
     give(w, s, page);
 }
@@ -191,25 +198,21 @@ static void read_answer(walk_t *w, step_t *s, answer_t *a)
     if (w->o.provider->remote->read(w->o.access, &s->at, &a->response, &page, &err)) {
         take_page(w, s, &page);
         step_free(s);
-    } else if (err.code == ERR_UNPARSABLE && manners_again(&w->manners, s->tries, now_us(w), &again_us)) {
+    } else if (err.code == ERR_UNPARSABLE && manners_again(&w->manners, ++s->unreadable, now_us(w), &again_us)) {
         try_later(w, s, again_us);
     } else {
         fail(w, s, err.detail[0] ? err.detail : "the answer is not what was expected");
     }
 }
 
-static void refuse(walk_t *w, int status)
+static void refuse(walk_t *w, const answer_t *a, verdict_t verdict)
 {
-    buf_t keys = BUF_EMPTY;
+    err_t err;
 
-    keys_name(w->o.provider, &keys);
-    if (status == 402)
-        report_error(w->o.report, "%s answers 402: the account has to be paid for", w->o.provider->title);
-    else
-        report_error(w->o.report, "%s answers %d: check " STR_FMT "%s", w->o.provider->title, status,
-                     STR_ARG(buf_str(&keys)), status == 403 ? ", and what that key may do" : "");
-    buf_clear(&keys);
-    w->over = w->refused = true;
+    refusal_explain(w->o.provider, a, verdict, &err);
+    report_error(w->o.report, "%s", err.detail);
+    w->over = true;
+    w->refused = verdict == VERDICT_RUN;
 }
 
 /* A list is never gone; and where lists are given, one call that is not is somebody else's. */
@@ -226,6 +229,8 @@ static verdict_t judge(walk_t *w, step_t *s, const answer_t *a, int64_t *again_u
 
     if (!a->came && a->err.code == ERR_TOO_LARGE)
         return VERDICT_STEP;
+    if (!a->came && a->err.code == ERR_CONFIG)
+        return VERDICT_RUN;
     verdict = manners_judge(&w->manners, &outcome, now_us(w), clock_wall_us(), again_us);
     if ((verdict == VERDICT_GONE && !s->at.id.base) ||
         (verdict == VERDICT_RUN && a->response.status == 403 && s->n_calls))
@@ -259,6 +264,7 @@ static void take_answer(walk_t *w, step_t *s, answer_t *a)
 {
     remote_page_t page;
     int64_t again_us = 0;
+    verdict_t verdict;
 
     w->o.report->requests++;
     if (is_meant(w, s, a, &page)) {
@@ -267,7 +273,8 @@ static void take_answer(walk_t *w, step_t *s, answer_t *a)
         arena_free(a->arena);
         return;
     }
-    switch (judge(w, s, a, &again_us)) {
+    verdict = judge(w, s, a, &again_us);
+    switch (verdict) {
     case VERDICT_READ:
         read_answer(w, s, a);
         break;
@@ -279,7 +286,8 @@ static void take_answer(walk_t *w, step_t *s, answer_t *a)
         try_later(w, s, again_us);
         break;
     case VERDICT_RUN:
-        refuse(w, a->response.status);
+    case VERDICT_LATER:
+        refuse(w, a, verdict);
         step_free(s);
         break;
     case VERDICT_STEP:

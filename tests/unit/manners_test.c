@@ -95,8 +95,34 @@ static void test_too_long_a_wait_is_for_another_run(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(WAITS); i++) {
         o.retry_after = str_from(WAITS[i]);
-        assert_int_equal(judge(&m, o, NULL), VERDICT_STEP);
+        assert_int_equal(judge(&m, o, NULL), VERDICT_LATER);
     }
+}
+
+static void test_one_that_is_refused_to_the_end_leaves_the_rest_to_another_run(void **state)
+{
+    manners_t m = manners_of(&REMOTE, NULL);
+    outcome_t o = came(429);
+
+    (void)state;
+    for (o.tries = 1; o.tries <= 7; o.tries++)
+        assert_int_equal(judge(&m, o, NULL), VERDICT_AGAIN);
+    assert_int_equal(judge(&m, o, NULL), VERDICT_LATER);
+}
+
+static void test_so_does_a_server_that_answers_nobody(void **state)
+{
+    manners_t m = manners_of(&REMOTE, NULL);
+    outcome_t o = {.came = false, .sent = true, .tries = 1};
+    int asked = 1;
+
+    (void)state;
+    while (judge(&m, o, NULL) == VERDICT_AGAIN && asked < 1000)
+        asked++;
+    assert_in_range(asked, 16, 100);
+    assert_int_equal(judge(&m, o, NULL), VERDICT_LATER);
+    assert_int_equal(judge(&m, came(404), NULL), VERDICT_GONE); /* it answers: once more it is heard out */
+    assert_int_equal(judge(&m, o, NULL), VERDICT_AGAIN);
 }
 
 static void test_each_wait_is_longer_and_they_come_to_an_end(void **state)
@@ -122,8 +148,10 @@ static void test_a_run_tries_again_only_so_often(void **state)
     int again = 0;
 
     (void)state;
-    while (judge(&m, came(500), NULL) == VERDICT_AGAIN && again < 100000)
+    while (judge(&m, came(500), NULL) == VERDICT_AGAIN && again < 100000) {
         again++;
+        (void)judge(&m, came(200), NULL);
+    }
     assert_in_range(again, 100, 10000);
 }
 
@@ -163,6 +191,8 @@ int main(void)
         cmocka_unit_test(test_who_says_when_is_left_alone_for_so_long),
         cmocka_unit_test(test_when_may_be_a_date),
         cmocka_unit_test(test_too_long_a_wait_is_for_another_run),
+        cmocka_unit_test(test_one_that_is_refused_to_the_end_leaves_the_rest_to_another_run),
+        cmocka_unit_test(test_so_does_a_server_that_answers_nobody),
         cmocka_unit_test(test_each_wait_is_longer_and_they_come_to_an_end),
         cmocka_unit_test(test_a_run_tries_again_only_so_often),
         cmocka_unit_test(test_what_must_not_be_asked_twice_is_not),

@@ -500,7 +500,7 @@ static bool walk(const void *access, api_t *api, int64_t from_us, int64_t to_us)
         page = read_page_with(P, access, &step, body, truncated ? "x-export-truncated" : NULL, "true");
         for (const remote_find_t *f = page.finds; f; f = f->next)
             api->found[strtoul(f->id.base, NULL, 10)] = true;
-        whole = whole && !page.skips;
+        whole = whole && !page.lacks.base;
         put(&q, &page);
     }
     return whole;

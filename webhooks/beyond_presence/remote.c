@@ -156,7 +156,7 @@ static void next_page(const remote_step_t *s, const cJSON *answer, remote_page_t
         return;
     next.cursor = cursor;
     if (str_is_empty(cursor) || cursor.len > CURSOR_MOST || str_eq(cursor, s->cursor))
-        remote_skipped(out, "no_next_page", STR_NONE);
+        remote_lacks(out, STR("there is more, and the cursor of the next page is none"));
     else
         remote_then(out, &next, STR_NONE);
 }

@@ -353,7 +353,7 @@ static void read_export(const struct sweep *sweep, const remote_step_t *s, const
         if (!is_outside(row, s)) /* else all there ever was would be fetched anew */
             find(row, out);
     if (is_cut_off)
-        remote_skipped(out, "truncated", s->cursor);
+        remote_lacks(out, STR("an export was cut off, and cannot be asked for in halves"));
 }
 
 static bool read_call(const remote_step_t *s, const cJSON *root, remote_page_t *out, err_t *err)
@@ -363,6 +363,7 @@ static bool read_call(const remote_step_t *s, const cJSON *root, remote_page_t *
     if (!str_eq(json_str(call, "call_id"), s->id) || str_is_empty(s->id))
         return err_set(err, ERR_UNKNOWN_SHAPE, "expected the call that was asked for at call.call_id");
     out->seen = 1;
+    out->unsettled = str_eq(json_str(call, "call_status"), STR("ongoing"));
     remote_found(out, TELI_API_CALL, json_print(out->arena, call), s->id, start_of(call));
     return true;
 }

@@ -22,7 +22,7 @@
 #define DAY_US     (86400 * US_PER_S)
 #define FIRST_US   (INT64_C(1672531200) * US_PER_S) /* 2023-01-01: before Vapi's first call */
 #define LAST_US    (INT64_C(9214646400) * US_PER_S) /* 2262: the last that clock.h reads */
-#define CLOCKS_US  (3600 * US_PER_S)                /* how far its clock may be ahead of ours */
+#define CLOCKS_US  (3600 * US_PER_S)                /* how far its clock and ours may be apart */
 #define OUTSIDE_US US_PER_S                         /* no rounding puts a call so far out of its window */
 #define ASSISTANTS "/assistant?limit=1"             /* what a private key may see, and a public one may not */
 
@@ -137,7 +137,9 @@ static bool read_sweep(const kind_t *k, const remote_step_t *s, const cJSON *ans
     for (const cJSON *call = answer->child; call; call = call->next)
         find(call, out);
     if (out->seen >= limit)
-        remote_skipped(out, "too_many_at_once", to_text(out->arena, s->from_us));
+        remote_lacks(out,
+                     arena_printf(out->arena, "%zu calls or more were made at " STR_FMT ": Vapi gives no more of them",
+                                  limit, STR_ARG(to_text(out->arena, s->from_us))));
     return true;
 }
 
@@ -281,9 +283,9 @@ static void access_free(void *access)
 
 /* On the pay-as-you-go plan calls are kept for 14 days (docs.vapi.ai/assistants/call-recording), on others longer: that
  * is how far back a pass goes unless it is told otherwise. One that asks for more is answered what there is. What
- * changes late is found by when it changed: the overlap is for clocks that differ. */
+ * changes late is found by when it changed: the overlap is for clocks that differ, by an hour and some minutes. */
 static const remote_resource_t RESOURCES[] = {
-    {.name = "calls", .retention_us = 14 * DAY_US, .overlap_us = 600 * US_PER_S},
+    {.name = "calls", .retention_us = 14 * DAY_US, .overlap_us = CLOCKS_US + 600 * US_PER_S},
 };
 
 const remote_t VAPI_REMOTE = {

@@ -3,12 +3,14 @@
 //
 //     const server = await serveApi(({method, path, query, headers, body}) => ({status, body, headers}), {
 //         latencyMs: 5,
-//         fault: everyNth(7, ['429', 'truncated']),   // (request, count) → the name of a fault, or nothing
+//         fault: everyNth(7, ['429', 'truncated']),   // (request, count) → a fault's name or function, or nothing
+//         tls: {key, cert},                           // https, by HTTP/2 where the client speaks it
 //     });
 //     … server.url … server.requests … await server.close();
 
 import {once} from 'node:events';
 import http from 'node:http';
+import http2 from 'node:http2';
 import {setTimeout as sleep} from 'node:timers/promises';
 
 const HTML = '<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head><body><h1>Bad gateway</h1></body></html>\n';
@@ -57,11 +59,11 @@ export function oncePerList(make) {
     };
 }
 
-export async function serveApi(answer, {latencyMs = 0, fault = () => null, port = 0, host = '127.0.0.1'} = {}) {
+export async function serveApi(answer, {latencyMs = 0, fault = () => null, port = 0, host = '127.0.0.1', tls = null} = {}) {
     const requests = [];
     let inFlight = 0;
     let mostInFlight = 0;
-    const server = http.createServer(async (incoming, response) => {
+    const take = async (incoming, response) => {
         mostInFlight = Math.max(mostInFlight, ++inFlight);
         response.on('close', () => inFlight--);
         const request = await readRequest(incoming);
@@ -69,20 +71,26 @@ export async function serveApi(answer, {latencyMs = 0, fault = () => null, port 
         const kind = fault(request, requests.length);
         if (latencyMs > 0) await sleep(latencyMs);
         const answered = asText(answer(request));
-        if (kind) await FAULTS[kind](response, answered);
+        if (kind) await (FAULTS[kind] ?? kind)(response, answered);
         else finish(response, answered.status, answered.headers, answered.text);
+    };
+    const server = tls ? http2.createSecureServer({...tls, allowHTTP1: true}, take) : http.createServer(take);
+    const sockets = new Set();
+    server.on('connection', (socket) => {
+        sockets.add(socket);
+        socket.on('close', () => sockets.delete(socket));
     });
     server.keepAliveTimeout = 30_000;
     server.listen(port, host);
     await once(server, 'listening');
     return {
-        url: `http://${host}:${server.address().port}`,
-        /** [{method, path, query, headers, body}], in the order in which they came. */
+        url: `http${tls ? 's' : ''}://${host}:${server.address().port}`,
+        /** [{method, path, query, headers, body, version}], in the order in which they came; version: of HTTP. */
         requests,
         mostInFlight: () => mostInFlight,
         close: async () => {
             server.close();
-            server.closeAllConnections();
+            for (const socket of sockets) socket.destroy();
             await once(server, 'close').catch(() => {});
         },
     };
@@ -93,7 +101,8 @@ async function readRequest(incoming) {
     const parts = [];
     for await (const part of incoming) parts.push(part);
     const body = Buffer.concat(parts).toString();
-    return {method: incoming.method, path: decodeURI(pathname), search, query: searchParams, headers: incoming.headers, body};
+    const {method, headers, httpVersion: version} = incoming;
+    return {method, path: decodeURI(pathname), search, query: searchParams, headers, body, version};
 }
 
 function asText({status = 200, body, headers = {}}) {

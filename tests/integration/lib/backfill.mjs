@@ -57,10 +57,14 @@ export const addBusiness = (database, name, agentId, provider = 'teli') =>
         [name, provider, agentId],
     );
 
-/** Runs `hookline reconcile PROVIDER --json` beside this process, where the APIs are: {code, signal, report, stderr}. */
-export async function reconcile(database, provider, env, args = []) {
+/**
+ * Runs `hookline reconcile PROVIDER --json` beside this process, where the APIs are: {code, signal, report, stderr}.
+ * watch(child) is called as soon as it runs.
+ */
+export async function reconcile(database, provider, env, args = [], watch = () => {}) {
     const all = hooklineEnv({DATABASE_URL: database.url, ...env});
     const child = spawn(BIN, ['reconcile', provider, '--json', ...args], {env: all, timeout: TIMEOUT_MS});
+    watch(child);
     const output = {stdout: '', stderr: ''};
     for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (text) => (output[name] += text));
     const [code, signal] = await once(child, 'close');

@@ -23,13 +23,14 @@ export async function connect(url, options = {}) {
 }
 
 /**
- * Creates a database, migrates it by `hookline migrate` (unless migrate is false), and gives {name, url, client,
- * rows(sql, params), row(…), value(…), drop()}. Times come as text, so that microseconds are compared too.
+ * Creates a database, migrates it by `hookline migrate` (unless migrate is false, or it is made as a copy of the one that
+ * `like` names, to which nobody is connected), and gives {name, url, client, rows(sql, params), row(…), value(…), drop()}.
+ * Times come as text, so that microseconds are compared too.
  */
-export async function createDatabase({migrate = true} = {}) {
+export async function createDatabase({like = null, migrate = like === null} = {}) {
     const name = `hookline_test_${randomBytes(6).toString('hex')}`;
     const adminUrl = testDatabaseUrl();
-    await asAdmin(adminUrl, `CREATE DATABASE ${name}`);
+    await asAdmin(adminUrl, `CREATE DATABASE ${name}${like === null ? '' : ` TEMPLATE ${like}`}`);
 
     const url = new URL(adminUrl);
     url.pathname = `/${name}`;

@@ -1,6 +1,6 @@
 // reconcile.mjs – calls reconciled a second: `hookline reconcile` and a straight Node script in turn, over a provider's API
-// that is simulated beside them and answers LATENCY_MS late; and what memory a pass over very many calls takes.
-// tests/bench/run --reconcile starts it (--memory: the latter alone).
+// that is simulated beside them and answers LATENCY_MS late. Or, with --memory, what memory a pass over very many calls
+// takes. tests/bench/run --reconcile starts it.
 
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
@@ -12,6 +12,9 @@ import {create, drop, query, urlOf} from './lib/database.mjs';
 import {cpuUs, machineUs, run, start} from './lib/processes.mjs';
 import {BENCH, BUILD, ENV, POSTMASTER, WORK} from './lib/settings.mjs';
 import {renderColumns} from './lib/table.mjs';
+import {BEY_KEY} from '../simulators/beyond_presence_api.mjs';
+import {ORGANIZATION, TELI_KEY} from '../simulators/teli_api.mjs';
+import {VAPI_KEY} from '../simulators/vapi_api.mjs';
 
 const QUICK = process.env.BENCH_QUICK === 'yes';
 const MEMORY = process.env.BENCH_MEMORY === 'yes';
@@ -26,10 +29,6 @@ const BUSY_PERCENT = 70; // of a core: a simulator above it is what was measured
 const QUIET_PERCENT = 8; // of the machine, used by others: a pair with more is marked
 const LOOK_MS = 20;
 const DATABASE = 'bench_reconcile';
-
-const {VAPI_KEY} = await import('../simulators/vapi_api.mjs');
-const {BEY_KEY} = await import('../simulators/beyond_presence_api.mjs');
-const {ORGANIZATION, TELI_KEY} = await import('../simulators/teli_api.mjs');
 
 // No pause between requests: how long a pass takes is then not said by that alone. How many are under way at once is as the
 // providers want it. Where every call is asked for by itself and one at a time, latency is a bound for anybody.
@@ -180,7 +179,7 @@ async function measureMemory(one) {
     try {
         const result = await measure(hookline, many, simulator);
         say(`  ${one.provider}, ${MANY} calls: ${result.rss_mb.toFixed(1)} MB at most, ${result.per_second.toFixed(0)} calls/s`);
-        return {...result, subject: 'hookline, no latency', too_much: result.rss_mb > MOST_MB};
+        return {...result, too_much: result.rss_mb > MOST_MB};
     } finally {
         await simulator.stop();
     }
@@ -223,7 +222,7 @@ const COLUMNS = [
 function remark(r) {
     const remarks = [
         r.too_much && `above ${MOST_MB} MB`,
-        !r.subject.includes('no latency') && r.simulator_percent > BUSY_PERCENT && 'the simulator was the limit',
+        !MEMORY && r.simulator_percent > BUSY_PERCENT && 'the simulator was the limit',
         r.foreign_percent > QUIET_PERCENT && 'disturbed by others',
     ];
     return remarks.filter(Boolean).join(', ');
@@ -237,14 +236,14 @@ function report(pairs, memory) {
             if (runs.length) rows.push({...summarise(runs), ratio: subject === hookline ? ratioOf(pairs, provider) : NaN});
         }
     const notes = [
-        `Medians of ${PAIRS} pairs on ${cpus().length} cores (${cpus()[0].model.trim()}); PostgreSQL and the simulator on them too, default durability. ` +
-            `Every answer is ${LATENCY_MS} ms late, but where it says no latency.`,
+        `${MEMORY ? 'One pass' : `Medians of ${PAIRS} pairs`} on ${cpus().length} cores (${cpus()[0].model.trim()}); PostgreSQL and the simulator on them too, default durability. ` +
+            (MEMORY ? 'Answers come at once.' : `Every answer is ${LATENCY_MS} ms late.`),
         'CPU s, PostgreSQL s: processor time of a whole pass. RSS: the most that was resident. simulator %: of one core.',
     ];
     const text = `${renderColumns(COLUMNS, [...rows, ...memory])}\n\n${notes.join('\n')}\n`;
     say(`\n${text}`);
     const folder = join(BENCH, 'results');
-    const stamp = `${new Date().toISOString().slice(0, 19).replace(/[:]/g, '')}-reconcile`;
+    const stamp = `${new Date().toISOString().slice(0, 19).replace(/[:]/g, '')}-${MEMORY ? 'memory' : 'reconcile'}`;
     mkdirSync(folder, {recursive: true});
     writeFileSync(join(folder, `${stamp}.json`), JSON.stringify({rows, pairs, memory}, null, 2));
     writeFileSync(join(folder, `${stamp}.txt`), text);
@@ -255,7 +254,8 @@ function report(pairs, memory) {
 await create('bench_empty', 'template1');
 await run(`${BUILD}/hookline`, ['migrate'], {...ENV, DATABASE_URL: urlOf('bench_empty')});
 const pairs = [];
-if (!MEMORY) for (const one of PROVIDERS) pairs.push(...(await measurePairs(one)));
 const memory = [];
-for (const one of PROVIDERS.filter((each) => each.memory)) memory.push(await measureMemory(one));
+for (const one of PROVIDERS)
+    if (!MEMORY) pairs.push(...(await measurePairs(one)));
+    else if (one.memory) memory.push(await measureMemory(one));
 report(pairs, memory);

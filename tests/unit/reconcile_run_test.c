@@ -18,7 +18,7 @@
 
 typedef struct world {
     /* the transport */
-    int64_t now_us;
+    int64_t now_us, answer_us;                         /* after which an answer comes */
     void (*script)(str_t url, int count, answer_t *a); /* fills in status, body … */
     bool silent;                                       /* nothing is answered, and after a while it is told to stop */
     int requests, received, most_in_flight;
@@ -32,7 +32,8 @@ typedef struct world {
     size_t n_left_steps;
     const char *known_mark;
     err_code_t commit_fails;
-    int commits, restarts, asked_once, failed_steps, renewals;
+    int commits, commits_meanwhile; /* of those, while another request was under way */
+    int restarts, asked_once, failed_steps, renewals;
     size_t planned, covered, failed;
     size_t deliveries;
     char last_key[120], last_reason[60], keys[400];
@@ -143,6 +144,7 @@ bool ledger_commit(ledger_t *l, ledger_page_t *page, err_t *err)
     if (w.commit_fails != ERR_NONE)
         return err_set(err, w.commit_fails, "it was made to fail");
     w.commits++;
+    w.commits_meanwhile += w.requests > w.received;
     w.deliveries += page->n_deliveries;
     page->touched = arena_alloc(page->arena, (page->n_deliveries + 1) * sizeof(*page->touched));
     for (size_t i = 0; i < page->n_deliveries; i++) {
@@ -224,12 +226,12 @@ static bool send_it(void *ctx, const remote_request_t *r, void *ticket, err_t *e
     return true;
 }
 
-/* In the order of asking, each 10 ms after the one before. */
+/* In the order of asking, each so long after the one before. */
 static answer_t *receive(void *ctx, int64_t until_us)
 {
     (void)ctx;
     if (w.received < w.requests && !w.silent) {
-        w.now_us += 10 * US_PER_MS;
+        w.now_us += w.answer_us;
         return w.answers[w.received++];
     }
     w.now_us = until_us > w.now_us ? until_us : w.now_us + 1;
@@ -351,6 +353,7 @@ static void reset(void)
     report_clear(&report);
     memset(&w, 0, sizeof(w));
     w.now_us = 1000 * US_PER_S;
+    w.answer_us = 10 * US_PER_MS;
     w.watermark_us = clock_wall_us() - 300 * US_PER_S; /* so that there is one window */
     w.commit_fails = ERR_NONE;
 }
@@ -512,6 +515,38 @@ static void test_it_asks_no_more_at_once_and_no_faster_than_the_provider_allows(
     assert_in_range(w.most_in_flight, 1, 2);
     for (int i = 1; i < w.requests; i++)
         assert_true(w.sent_us[i] - w.sent_us[i - 1] >= REMOTE.least_gap_us);
+}
+
+static void test_the_next_request_is_under_way_while_a_page_is_committed(void **state)
+{
+    (void)state;
+    reset();
+    w.answer_us = 60 * US_PER_MS;
+    assert_int_equal(run_with(many, NULL), RUN_DONE);
+    assert_int_equal(w.commits, 6);
+    assert_int_equal(w.commits_meanwhile, 4); /* not the list's, nor the last one's: nothing else is known of then */
+}
+
+static void busy_later(str_t url, int count, answer_t *a)
+{
+    static const remote_field_t WAIT[] = {{{"retry-after", 11}, {"30", 2}}};
+
+    many(url, count, a);
+    if (count != 2)
+        return;
+    a->response.status = 429;
+    a->response.fields = WAIT;
+    a->response.n_fields = COUNT(WAIT);
+}
+
+static void test_but_not_where_it_is_told_to_wait(void **state)
+{
+    (void)state;
+    reset();
+    w.answer_us = 60 * US_PER_MS;
+    assert_int_equal(run_with(busy_later, NULL), RUN_DONE);
+    assert_int_equal(w.requests, 7);
+    assert_true(w.sent_us[2] - w.sent_us[1] >= 30 * US_PER_S);
 }
 
 static void busy_first(str_t url, int count, answer_t *a)
@@ -918,6 +953,8 @@ int main(void)
         cmocka_unit_test(test_what_has_not_changed_is_not_asked_for),
         cmocka_unit_test(test_what_cannot_be_understood_is_kept_and_told),
         cmocka_unit_test(test_it_asks_no_more_at_once_and_no_faster_than_the_provider_allows),
+        cmocka_unit_test(test_the_next_request_is_under_way_while_a_page_is_committed),
+        cmocka_unit_test(test_but_not_where_it_is_told_to_wait),
         cmocka_unit_test(test_it_waits_for_as_long_as_it_is_told_and_keeps_its_lease),
         cmocka_unit_test(test_an_answer_cut_short_is_asked_for_again),
         cmocka_unit_test(test_a_step_that_goes_on_failing_fails_its_window_and_the_others_go_on),

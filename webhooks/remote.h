@@ -98,8 +98,9 @@ void remote_lacks(remote_page_t *p, str_t why);      /* copies it */
  * others: an error of this step. */
 
 typedef struct remote_resource {
-    const char *name;     /* "calls": --resource, reconcile_state.resource */
-    bool live;            /* what lives at this moment, without a window (rooms); each pass is whole */
+    const char *name; /* "calls": --resource, reconcile_state.resource */
+    bool live;        /* what lives at this moment, without a window (rooms); each pass is whole */
+    bool from_newest; /* its list takes no window: it is walked from its newest on, so that two windows are two walks */
     int64_t retention_us; /* how far back the provider keeps it; 0: not known to end */
     int64_t overlap_us;   /* by default: how far a pass reaches back before the last one's end, for what changes late */
 } remote_resource_t;

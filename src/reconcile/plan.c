@@ -23,9 +23,9 @@ static void add(plan_t *out, int64_t from_us, int64_t to_us, bool refused)
 }
 
 /* Days, or longer ones where those would be too many: a span that failed is tried again by itself. */
-static void cut(plan_t *out, int64_t from_us, int64_t to_us)
+static void cut(plan_t *out, const remote_resource_t *r, int64_t from_us, int64_t to_us)
 {
-    int64_t length = (to_us - from_us) / MOST_CUTS + 1;
+    int64_t length = r->from_newest ? to_us - from_us : (to_us - from_us) / MOST_CUTS + 1;
 
     if (length < DAY_US)
         length = DAY_US;
@@ -59,5 +59,5 @@ void plan_make(const remote_resource_t *r, const plan_wish_t *w, plan_t *out)
     out->watermark_us = watermark_after(w, from_us, to_us);
     if (from_us < least_us)
         add(out, from_us, least_us < to_us ? least_us : to_us, true);
-    cut(out, from_us < least_us ? least_us : from_us, to_us);
+    cut(out, r, from_us < least_us ? least_us : from_us, to_us);
 }

@@ -99,6 +99,18 @@ static void test_however_long_there_are_not_too_many(void **state)
     assert_true(p.count <= PLAN_MAX_SPANS);
 }
 
+static void test_a_list_without_windows_is_walked_once(void **state)
+{
+    remote_resource_t all = CALLS;
+    plan_t p;
+
+    (void)state;
+    all.from_newest = true;
+    p = plan_of(&all, NOW - 90 * DAY, TIME_NONE, TIME_NONE);
+    check_spans(&p, NOW - 90 * DAY, NOW);
+    assert_int_equal(p.count, 1);
+}
+
 static void test_a_pass_into_the_past_does_not_move_the_watermark(void **state)
 {
     (void)state;
@@ -143,6 +155,7 @@ int main(void)
         cmocka_unit_test(test_how_far_it_overlaps_can_be_set),
         cmocka_unit_test(test_what_is_not_kept_any_more_is_refused),
         cmocka_unit_test(test_however_long_there_are_not_too_many),
+        cmocka_unit_test(test_a_list_without_windows_is_walked_once),
         cmocka_unit_test(test_a_pass_into_the_past_does_not_move_the_watermark),
         cmocka_unit_test(test_nothing_to_do_is_no_span),
         cmocka_unit_test(test_the_future_is_not_asked_for),

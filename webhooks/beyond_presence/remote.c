@@ -372,7 +372,7 @@ static void *access_new(const setting_source_t *from, err_t *err)
 /* How long calls are kept is not published. A call that began before the last pass may have ended since: an hour for
  * that, a guess at the longest, and one for its transcript and for clocks that differ. */
 static const remote_resource_t RESOURCES[] = {
-    {.name = "calls", .overlap_us = 2 * 3600 * US_PER_S},
+    {.name = "calls", .from_newest = true, .overlap_us = 2 * 3600 * US_PER_S},
 };
 
 /* Where a session begins and ends. No webhook says that a call has begun. An avatar that an agent of ours brings into a

@@ -248,7 +248,7 @@ describe('LiveKit', () => {
 });
 
 test('no more requests are in flight than the provider likes', async (t) => {
-    for (const [provider, most] of [['twilio', 2], ['vapi', 2], ['livekit', 4], ['beyond_presence', 1], ['teli', 1]]) {
+    for (const [provider, most] of [['twilio', 4], ['vapi', 2], ['livekit', 4], ['beyond_presence', 1], ['teli', 1]]) {
         await forget();
         const {code, api, text} = await pass(t, provider, worldOf(provider, 20, {live: provider === 'livekit'}), {latencyMs: 20});
         assert.equal(code, 0, text);

@@ -16,7 +16,7 @@ import {inTurn} from './lib/wait.mjs';
 import {AGENT} from '../simulators/teli_api.mjs';
 import {createWorld} from '../simulators/world.mjs';
 
-const CALLS = Number(process.env.BACKFILL_CALLS ?? (SANITIZED ? 150 : 300));
+const CALLS = Number(process.env.BACKFILL_CALLS ?? (SANITIZED ? 150 : 2000));
 const TIES = 110; // calls of one and the same millisecond: more than a page of Teli's or Vapi's holds
 const ARRIVES = 0.6;
 const SPAN_MS = 10 * 3600_000;

@@ -919,6 +919,27 @@ static void test_one_call_that_is_not_given_does_not_keep_others_from_being_aske
     assert_true(has_error("one x: the provider answers 403"));
 }
 
+static void the_first_has_no_name_there(str_t url, int count, answer_t *a)
+{
+    (void)count;
+    if (is_url(url, "one/x/"))
+        a->response.status = 400;
+    else if (!is_url(url, "list//"))
+        a->response.status = 404;
+}
+
+static void test_an_id_that_the_provider_does_not_take_is_counted_and_no_error_of_every_run(void **state)
+{
+    (void)state;
+    reset();
+    w.stale = "x y ";
+    assert_int_equal(run_with(the_first_has_no_name_there, NULL), RUN_DONE);
+    assert_string_equal(w.keys, "inferred:y:unknown_to_provider ");
+    assert_int_equal(report.all_errors, 0);
+    assert_int_equal(report.n_skips, 1);
+    assert_string_equal(report.skips[0].reason, "id_not_taken");
+}
+
 static void test_who_asks_for_one_resource_gets_that_one(void **state)
 {
     (void)state;
@@ -976,6 +997,7 @@ int main(void)
         cmocka_unit_test(test_nor_does_one_of_which_a_row_cannot_be_read),
         cmocka_unit_test(test_where_no_list_is_given_nothing_is_concluded_of_any_call),
         cmocka_unit_test(test_one_call_that_is_not_given_does_not_keep_others_from_being_asked_about),
+        cmocka_unit_test(test_an_id_that_the_provider_does_not_take_is_counted_and_no_error_of_every_run),
         cmocka_unit_test(test_who_asks_for_one_resource_gets_that_one),
         cmocka_unit_test(test_it_stops_when_told_and_leaves_its_windows),
     };

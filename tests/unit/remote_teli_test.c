@@ -285,6 +285,35 @@ static void test_a_row_of_a_list_leaves_the_outcome_to_its_detail(void **state)
     delivery_free(d[1]);
 }
 
+/* Some deployments' lists have the beginning of a transcript, and one of the extracted fields. */
+static void test_a_row_of_a_list_never_outdoes_the_detail(void **state)
+{
+    static const char *const TEXTS[] = {"A", "Z"};
+    delivery_t *detail = deliver_fixture(P, "api-call", "teli/api-call.detail.inbound.json");
+    const fact_t *whole = find_row(&detail->facts, FACT_CALL, NULL);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(TEXTS); i++) { /* whose texts are before and behind the detail's, by their letters */
+        str_t row = arena_printf(test_arena,
+                                 "{\"call_id\":\"call_0911c54e6b547ff9fac65615c19\",\"call_status\":\"ended\","
+                                 "\"end_timestamp\":1786552806000,\"call_analyzed_at\":\"2026-08-12T16:40:20.500001\","
+                                 "\"transcript\":\"%s\",\"extracted_fields\":{\"first_name\":\"%s\"}}",
+                                 TEXTS[i], TEXTS[i]);
+        delivery_t *d[] = {deliver(P, "api-call", BODY_JSON, row), detail};
+        facts_t rows;
+
+        facts_init(&rows, test_arena);
+        merge_into(&rows, &d[0]->facts);
+        merge_into(&rows, &d[1]->facts);
+        ASSERT_CELLS(find_row(&rows, FACT_CALL, NULL),
+                     {CALL_TRANSCRIPT, arena_dup(test_arena, whole->cells[CALL_TRANSCRIPT].text).base},
+                     {CALL_EXTRACTED, arena_dup(test_arena, whole->cells[CALL_EXTRACTED].text).base});
+        assert_order_free(d, COUNT(d), 3);
+        delivery_free(d[0]);
+    }
+    delivery_free(detail);
+}
+
 /* The API's word of a call joins what its webhooks told: one call, one transcript, and it is confirmed. */
 static void test_a_call_known_from_webhooks_gains_only_what_was_missing(void **state)
 {
@@ -583,6 +612,7 @@ int main(void)
         provider_test(test_agents_are_found_with_all_notations),
         provider_test(test_an_object_that_says_nothing_new_is_no_other_event),
         provider_test(test_a_row_of_a_list_leaves_the_outcome_to_its_detail),
+        provider_test(test_a_row_of_a_list_never_outdoes_the_detail),
         provider_test(test_a_call_known_from_webhooks_gains_only_what_was_missing),
         provider_test(test_what_is_no_answer_is_an_error_of_the_step),
         provider_test(test_an_error_tells_what_teli_said_but_no_secret),

@@ -125,16 +125,20 @@ static int64_t time_at(const cJSON *call, const char *ms, const char *iso)
 }
 
 /* An object has no clock that could order what is said of a call. How far the call had come does: until it is analysed
- * its sentiment is "Unknown". The step is above what a version keeps of the clock for a JSON column (see fact.c). */
+ * its sentiment is "Unknown"; and of what the API answers, where the call had come as far, a detail goes before a row
+ * of a list, which in some deployments has the beginning of the transcript and a few of the extracted fields. Half a
+ * step, too, is above what a version keeps of the clock for a JSON column (see fact.c). */
 #define STAGE_US (10 * US_PER_S)
 
-static int64_t stage_us(const cJSON *call)
+static int64_t stage_us(const cJSON *call, rank_t rank)
 {
     const cJSON *analysis = json_at(call, "call_analysis");
+    bool is_detail = rank == RANK_REPORT && cJSON_IsArray(json_at(call, "transcript_object"));
+    int64_t us = is_detail ? STAGE_US / 2 : 0;
 
     if ((analysis && analysis->child) || !str_is_empty(json_str(call, "call_analyzed_at")))
-        return 2 * STAGE_US;
-    return time_at(call, "end_timestamp", "end_time") != TIME_NONE ? STAGE_US : 0;
+        return us + 2 * STAGE_US;
+    return time_at(call, "end_timestamp", "end_time") != TIME_NONE ? us + STAGE_US : us;
 }
 
 static void times(const call_t *c)
@@ -302,7 +306,7 @@ fact_t *teli_call_facts(delivery_t *d, const cJSON *node, rank_t rank, str_t sou
     call_t c = {.d = d, .node = node, .fact = fact_call(&d->facts, d->call_id), .rank = rank};
     const transcript_t said = {RANK_REPORT, json_at(node, "transcript_object"), read_line, &c.started_us, source};
 
-    c.version = version_of(rank, stage_us(node));
+    c.version = version_of(rank, stage_us(node, rank));
     c.started_us = time_at(node, "start_timestamp", "start_time");
     d->call_sid = json_str(node, "telephony_identifier.twilio_call_sid");
     if (!str_is_empty(json_str(node, "agent_id"))) /* one alone is no other notation of anything */

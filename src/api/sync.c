@@ -54,10 +54,10 @@ static bool has_ended(api_call_t *c, api_db_t *db)
 
 static bool knows_resource(const provider_t *p, const char *name)
 {
-    for (size_t i = 0; p->remote && i < p->remote->n_resources; i++)
+    for (size_t i = 0; i < p->remote->n_resources; i++)
         if (strcmp(p->remote->resources[i].name, name) == 0)
             return true;
-    return !p->remote;
+    return false;
 }
 
 typedef struct wish {
@@ -73,6 +73,8 @@ static bool read_wish(api_call_t *c, wish_t *w)
     *w = (wish_t){.resource = call_text(c, "resource")};
     if (!p)
         return call_refuse(c, ERR_NOT_FOUND, "there is no provider of that name");
+    if (!p->remote) /* nobody would ever take it up */
+        return call_refuse(c, ERR_INVALID, "%s has no API to fetch from", p->name);
     w->provider = p->name;
     if (w->resource && !knows_resource(p, w->resource))
         return call_refuse(c, ERR_INVALID, "resource: expected one of %s's, got \"%.40s\"", p->name, w->resource);

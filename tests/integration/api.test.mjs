@@ -321,6 +321,13 @@ describe('a run', () => {
         assert.equal(await database.value('SELECT count(*) FROM reconcile_runs'), before);
     });
 
+    test('is not begun over a provider that has no API: nobody would ever take it up', async () => {
+        const before = await database.value('SELECT count(*) FROM reconcile_runs');
+        for (const path of ['/api/sync/agent', '/api/agent/sync-all?wait=1'])
+            assert.match(fails(await ask('POST', path), 422, 'invalid').body, /agent has no API/);
+        assert.equal(await database.value('SELECT count(*) FROM reconcile_runs'), before);
+    });
+
     test('tells how far it has come, and what came of it', async () => {
         const {json: asked} = await ask('POST', '/api/sync/livekit');
         await database.client.query(

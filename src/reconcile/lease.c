@@ -124,21 +124,20 @@ static bool give_back(ledger_t *l, err_t *err)
                      err);
 }
 
-/* With the lease. */
-static lease_t begin_queued(ledger_t *l, err_t *err)
+static lease_t begin_run(ledger_t *l, const char *resource, int64_t since_us, int64_t until_us, err_t *err)
 {
-    lease_t lease = bury_others(l, err) ? take_queued(l, err) : LEASE_FAILED;
-    err_t unheard;
-
-    if (lease != LEASE_TAKEN)
-        (void)give_back(l, &unheard);
-    return lease;
+    if (!bury_others(l, err))
+        return LEASE_FAILED;
+    if (l->options.queued_id)
+        return take_queued(l, err);
+    return add_run(l, resource, since_us, until_us, err) ? LEASE_TAKEN : LEASE_FAILED;
 }
 
 lease_t ledger_begin(ledger_t *l, int64_t every_us, const char *resource, int64_t since_us, int64_t until_us,
                      err_t *err)
 {
     lease_t lease;
+    err_t unheard;
 
     if (l->options.dry && !l->options.queued_id)
         return LEASE_TAKEN;
@@ -147,10 +146,11 @@ lease_t ledger_begin(ledger_t *l, int64_t every_us, const char *resource, int64_
     if (l->options.dry)
         return take_queued(l, err);
     lease = take_lease(l, every_us, err);
-    if (lease == LEASE_TAKEN && l->options.queued_id)
-        return begin_queued(l, err);
-    if (lease == LEASE_TAKEN && (!bury_others(l, err) || !add_run(l, resource, since_us, until_us, err)))
-        return LEASE_FAILED;
+    if (lease != LEASE_TAKEN)
+        return lease;
+    lease = begin_run(l, resource, since_us, until_us, err);
+    if (lease != LEASE_TAKEN)
+        (void)give_back(l, &unheard);
     return lease;
 }
 

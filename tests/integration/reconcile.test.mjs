@@ -198,6 +198,20 @@ describe('webhooks that never came', () => {
         await assertFacts(database, wanted);
     });
 
+    test('one that could not begin is in nobody\'s way', async (t) => {
+        const {database, env} = await setUp(t, calls);
+        await database.client.query(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN RAISE EXCEPTION 'no runs today'; END $$;
+            CREATE TRIGGER refuse BEFORE INSERT ON reconcile_runs FOR EACH ROW EXECUTE FUNCTION refuse()`);
+        const refused = await reconcile(env);
+        assert.equal(refused.code, 1);
+        assert.match(refused.stderr, /no runs today/);
+        await database.client.query('DROP TRIGGER refuse ON reconcile_runs');
+        const {code, stderr} = await reconcile(env);
+        assert.equal(code, 0, stderr);
+        await assertFacts(database, wanted);
+    });
+
     test('by themselves, while it serves; of two on one database one runs', async (t) => {
         const {database, api, env} = await setUp(t, calls);
         const settings = {...env, HOOKLINE_RECONCILE_EVERY: 3600, HOOKLINE_RECONCILE_SINCE: 400 * 86_400};

@@ -116,12 +116,12 @@ static int64_t read_age(str_t s)
         char letter;
         int64_t seconds;
     } UNITS[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
-    int64_t count;
+    int64_t count, now_s = clock_wall_us() / US_PER_S;
 
     if (s.len < 2 || s.len > 8 || s.base[0] < '0' || s.base[0] > '9' || !str_to_int(str_slice(s, 0, s.len - 1), &count))
         return TIME_NONE;
     for (size_t i = 0; i < COUNT(UNITS); i++)
-        if (s.base[s.len - 1] == UNITS[i].letter)
+        if (s.base[s.len - 1] == UNITS[i].letter && count <= now_s / UNITS[i].seconds) /* not before 1970 */
             return clock_wall_us() - count * UNITS[i].seconds * US_PER_S;
     return TIME_NONE;
 }

@@ -96,6 +96,8 @@ static bool read_arguments(request_t *q, int argc, char **argv, err_t *err)
         return false;
     if (q->since_us != TIME_NONE && q->until_us != TIME_NONE && q->since_us >= q->until_us)
         return err_set(err, ERR_CONFIG, "--until is not after --since");
+    if (q->since_us > clock_wall_us()) /* which TIME_NONE is not */
+        return err_set(err, ERR_CONFIG, "--since: that time has not come yet");
     return check_resource(q, err);
 }
 

@@ -456,6 +456,8 @@ test('used wrongly, it says how, and exits 2', () => {
         [['nobody'], /there is no provider "nobody"/],
         [['agent'], /agent has no API/],
         [['twilio', '--since', 'yesterday'], /--since: "yesterday" is no time/],
+        [['twilio', '--since', '9999999w'], /--since: "9999999w" is no time/],
+        [['twilio', '--since', '2199-01-01'], /--since: that time has not come yet/],
         [['twilio', '--resource', 'rooms'], /there is no "rooms"; there are: twilio calls/],
         [['--frobnicate'], /what is "--frobnicate"/],
     ]) {

@@ -182,6 +182,7 @@ static void test_a_pass_begins_with_one_step(void **state)
     assert_string_equal(follow_at(&egress, 0)->step.what, "egress");
     assert_int_equal(follow_at(&egress, 0)->step.from_us, 1);
     assert_int_equal(follow_at(&egress, 0)->step.to_us, 2);
+    assert_true(P->remote->resources[1].from_newest); /* nothing of a window is in what is asked */
     P->remote->access_free(access);
 }
 

@@ -697,9 +697,26 @@ static void test_what_was_found_is_understood(void **state)
     P->remote->access_free(access);
 }
 
+/* Two windows of a list that takes none are the same request: whoever plans has to know. */
+static void test_a_list_that_takes_no_window_says_so(void **state)
+{
+    void *access = access_of(P, SETTINGS(ONE_ACCOUNT));
+
+    (void)state;
+    for (size_t i = 0; i < P->remote->n_resources; i++) {
+        const remote_resource_t *r = &P->remote->resources[i];
+        remote_page_t a = begin_pass(P, access, r->name, at("2026-08-28T00:00:00Z"), at("2026-08-29T00:00:00Z"));
+        remote_page_t b = begin_pass(P, access, r->name, at("2026-08-29T00:00:00Z"), at("2026-08-30T00:00:00Z"));
+
+        assert_int_equal(str_eq(a.follows->step.cursor, b.follows->step.cursor), r->from_newest);
+    }
+    P->remote->access_free(access);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        provider_test(test_a_list_that_takes_no_window_says_so),
         provider_test(test_without_an_account_nothing_is_fetched),
         provider_test(test_settings_that_cannot_be_meant_are_refused),
         provider_test(test_the_key_is_taken_before_the_newest_token),

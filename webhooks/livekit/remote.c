@@ -355,7 +355,7 @@ static void probe(const void *access, arena_t *a, remote_step_t *out)
 /* An egress has its result when it has ended, which may be long after it began. */
 static const remote_resource_t RESOURCES[] = {
     {.name = "rooms", .live = true},
-    {.name = "egress", .overlap_us = INT64_C(86400) * US_PER_S},
+    {.name = "egress", .from_newest = true, .overlap_us = INT64_C(86400) * US_PER_S},
 };
 
 const remote_t LIVEKIT_REMOTE = {

@@ -601,7 +601,7 @@ static bool refused(const void *access, const remote_step_t *step, const remote_
 static const remote_resource_t RESOURCES[] = {
     {.name = "calls", .retention_us = KEPT_US, .overlap_us = DAY_US},
     {.name = "recordings", .retention_us = KEPT_US, .overlap_us = DAY_US},
-    {.name = "transcriptions", .retention_us = KEPT_US, .overlap_us = DAY_US},
+    {.name = "transcriptions", .from_newest = true, .retention_us = KEPT_US, .overlap_us = DAY_US},
 };
 
 const remote_t TWILIO_REMOTE = {

@@ -149,6 +149,27 @@ static void check_api(checks_t *c, const provider_t *p, const void *access, cons
     buf_clear(&hint);
 }
 
+static bool is_in_use(const provider_t *p, const config_t *config)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < p->n_settings; i++)
+        any = any || config_is_set(config, p->settings[i].name);
+    return any;
+}
+
+/* Nothing is wrong with that; but what is lost stays lost, and whoever gave a key may think that it is used. */
+static void say_it_is_not_asked(checks_t *c, const provider_t *p, const setting_source_t *from)
+{
+    buf_t hint = BUF_EMPTY;
+
+    buf_add(&hint, STR("to have fetched what its webhooks leave out, set "));
+    keys_missing(p, from, &hint);
+    buf_addc(&hint, '\0');
+    say(c, true, p->name, "its API is not asked", hint.base);
+    buf_clear(&hint);
+}
+
 static void check_apis(checks_t *c, const config_t *config)
 {
     setting_source_t source = config_source(config);
@@ -168,6 +189,8 @@ static void check_apis(checks_t *c, const config_t *config)
             remote->access_free(access);
         } else if (err.code != ERR_NONE) {
             say(c, false, PROVIDERS[i]->name, err.detail, err.hint);
+        } else if (remote && is_in_use(PROVIDERS[i], config)) {
+            say_it_is_not_asked(c, PROVIDERS[i], &source);
         }
     }
     job_settings_clear(&settings);

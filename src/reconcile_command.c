@@ -5,6 +5,7 @@
 #include "command.h"
 #include "provider.h"
 #include "reconcile/job.h"
+#include "reconcile/keys.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -320,6 +321,23 @@ static void run_provider(work_t *w, const provider_t *p, const config_t *config)
     }
 }
 
+static int complain_of_none(const request_t *q, const config_t *config)
+{
+    setting_source_t source = config_source(config);
+    buf_t missing = BUF_EMPTY;
+    err_t err;
+
+    if (q->provider) {
+        keys_missing(q->provider, &source, &missing);
+        err_set(&err, ERR_CONFIG, "%s cannot be asked: set " STR_FMT, q->provider->title, STR_ARG(buf_str(&missing)));
+    } else {
+        err_set(&err, ERR_CONFIG, "nothing to fetch from: no API key is set");
+    }
+    err_hint(&err, "`hookline help configuration` lists them; `hookline check` says which are good");
+    buf_clear(&missing);
+    return command_complain(&err);
+}
+
 static int run_all(const request_t *q, const config_t *config)
 {
     work_t w = {.request = q, .fetcher = fetcher_new()};
@@ -330,14 +348,8 @@ static int run_all(const request_t *q, const config_t *config)
             run_provider(&w, PROVIDERS[i], config);
     fetcher_free(w.fetcher);
     job_settings_clear(&w.settings);
-    if (!w.asked && !w.failed) {
-        err_t err;
-
-        err_set(&err, ERR_CONFIG, "nothing to fetch from: no API key is set%s%s", q->provider ? " for " : "",
-                q->provider ? q->provider->name : "");
-        err_hint(&err, "`hookline help configuration` lists them; `hookline check` says which are good");
-        return command_complain(&err);
-    }
+    if (!w.asked && !w.failed && !atomic_load(&stop))
+        return complain_of_none(q, config);
     return w.failed || atomic_load(&stop) ? 1 : 0;
 }
 

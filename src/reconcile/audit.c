@@ -324,36 +324,12 @@ static bool audit_provider(const audit_options_t *o, audit_database_t *db, audit
     return !d.lost;
 }
 
-static bool is_set(const setting_source_t *keys, const setting_t *s)
-{
-    return !str_is_empty(setting_get(keys, s->name));
-}
-
-/* Where a key is there, for the webhooks, and it is not known where the API is, or whose the key is. */
-static void name_place(const provider_t *p, const setting_source_t *keys, buf_t *out)
-{
-    bool has_key = false;
-
-    for (size_t i = 0; i < p->n_settings; i++)
-        has_key = has_key ||
-                  (p->settings[i].secret && !strstr(p->settings[i].name, "WEBHOOK") && is_set(keys, &p->settings[i]));
-    for (size_t i = 0; has_key && i < p->n_settings; i++) {
-        str_t name = str_from(p->settings[i].name);
-
-        if ((str_ends_nocase(name, STR("_URL")) || str_ends_nocase(name, STR("_SID"))) &&
-            !is_set(keys, &p->settings[i]))
-            buf_printf(out, "%s%s", out->len ? " or " : "", p->settings[i].name);
-    }
-}
-
 static void note_no_access(const audit_options_t *o, audit_provider_t *p, const err_t *err)
 {
     buf_t names = BUF_EMPTY;
 
     p->asked = err->code == ERR_NONE ? AUDIT_NO_KEY : AUDIT_FAILED;
-    name_place(p->provider, o->keys, &names);
-    if (!names.len)
-        keys_name(p->provider, &names);
+    keys_missing(p->provider, o->keys, &names);
     if (p->asked == AUDIT_NO_KEY)
         (void)snprintf(p->why, sizeof(p->why), "set " STR_FMT, STR_ARG(buf_str(&names)));
     else

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -25,7 +26,8 @@ typedef struct seat {
     const provider_t *provider;
     void *fresh; /* its access since the last reload, until the thread takes it; locked, as is has_fresh */
     bool has_fresh;
-    bool has_key; /* of the last reload; locked, as is nudge */
+    bool has_key;      /* of the last reload; locked, as are missing and nudge */
+    char missing[200]; /* the settings without which it cannot be asked */
     nudge_t nudge;
     bool wanted;    /* a run was asked for; locked, as is busy */
     bool busy;      /* with those: it looks for more by itself */
@@ -78,12 +80,18 @@ static bool read_access(schedule_t *s, const config_t *config, void **access, er
 }
 
 /* Locked. Who is not to be asked any more has no use for nudges. */
-static void replace_access(seat_t *seat, void *fresh)
+static void replace_access(seat_t *seat, void *fresh, const setting_source_t *from)
 {
+    buf_t missing = BUF_EMPTY;
+
     free_access(seat->provider, seat->fresh);
     seat->fresh = fresh;
     seat->has_fresh = true;
     seat->has_key = fresh != NULL;
+    if (!fresh)
+        keys_missing(seat->provider, from, &missing);
+    (void)snprintf(seat->missing, sizeof(seat->missing), STR_FMT, STR_ARG(buf_str(&missing)));
+    buf_clear(&missing);
     if (!may_be_nudged(seat))
         nudge_drop(&seat->nudge);
 }
@@ -102,6 +110,7 @@ static bool has_tokens(str_t setting)
 bool schedule_reload(schedule_t *s, const config_t *config, err_t *err)
 {
     void **access = mem_alloc((s->n_seats + 1) * sizeof(*access));
+    setting_source_t source = config_source(config);
     job_settings_t settings;
     bool ok = read_access(s, config, access, err);
 
@@ -112,7 +121,7 @@ bool schedule_reload(schedule_t *s, const config_t *config, err_t *err)
         s->settings = settings;
         s->watches = has_tokens(config_text(config, "HOOKLINE_API_TOKENS"));
         for (size_t i = 0; i < s->n_seats; i++)
-            replace_access(&s->seats[i], access[i]);
+            replace_access(&s->seats[i], access[i], &source);
         pthread_cond_broadcast(&s->changed);
         pthread_mutex_unlock(&s->lock);
     }
@@ -305,17 +314,14 @@ static lease_t run_queued(seat_t *seat, const job_settings_t *settings, const qu
     return lease;
 }
 
-static bool refuse_queued(const seat_t *seat, ledger_t *l, const queued_t *q, err_t *err)
+static bool refuse_queued(seat_t *seat, ledger_t *l, const queued_t *q, err_t *err)
 {
-    buf_t why = BUF_EMPTY;
-    bool ok;
+    char why[300];
 
-    buf_printf(&why, "%s cannot be asked: set ", seat->provider->title);
-    keys_name(seat->provider, &why);
-    buf_addc(&why, '\0');
-    ok = queued_refuse(l, q->id, why.base, err);
-    buf_clear(&why);
-    return ok;
+    pthread_mutex_lock(&seat->schedule->lock);
+    (void)snprintf(why, sizeof(why), "%s cannot be asked: set %s", seat->provider->title, seat->missing);
+    pthread_mutex_unlock(&seat->schedule->lock);
+    return queued_refuse(l, q->id, why, err);
 }
 
 /* All that wait. False: one could not be made now. */

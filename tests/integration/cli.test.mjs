@@ -190,6 +190,17 @@ describe('check and send', () => {
         assert.match(folder(join(tmpdir(), 'none')).stdout, /ok {3}journal .*not there yet, and can be made/);
     });
 
+    test('check says of whom nothing is fetched, and which setting is missing', () => {
+        const {code, stdout} = runHookline(['check'], {
+            ...{DATABASE_URL: database.url, LIVEKIT_URL: null, TWILIO_ACCOUNT_SID: null, VAPI_API_KEY: null},
+            ...{BEY_WEBHOOK_SECRET: null, TELI_WEBHOOK_SECRET: null},
+        });
+        assert.equal(code, 0, stdout);
+        for (const [provider, setting] of [['livekit', 'LIVEKIT_URL'], ['twilio', 'TWILIO_ACCOUNT_SID'], ['vapi', 'VAPI_API_KEY']])
+            assert.match(stdout, new RegExp(`ok {3}${provider} +its API is not asked\n +-> .*, set ${setting}\n`));
+        assert.doesNotMatch(stdout, /beyond_presence its API|teli +its API/, 'of whom nothing is set');
+    });
+
     test('a secret may come from a file, and not from two places', (t) => {
         const folder = mkdtempSync(join(tmpdir(), 'secret-'));
         t.after(() => rmSync(folder, {recursive: true}));

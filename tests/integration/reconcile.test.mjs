@@ -466,3 +466,12 @@ test('used wrongly, it says how, and exits 2', () => {
         assert.match(stderr, pattern);
     }
 });
+
+test('of a provider that cannot be asked it says which setting is missing', () => {
+    for (const [provider, setting] of [['livekit', 'LIVEKIT_URL'], ['twilio', 'TWILIO_ACCOUNT_SID'], ['vapi', 'VAPI_API_KEY']]) {
+        const env = {...SECRETS, LIVEKIT_URL: null, TWILIO_ACCOUNT_SID: null, VAPI_API_KEY: null};
+        const {code, stderr} = runHookline(['reconcile', provider], env);
+        assert.equal(code, 1);
+        assert.match(stderr, new RegExp(`cannot be asked: set ${setting}\n`));
+    }
+});

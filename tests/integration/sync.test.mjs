@@ -68,11 +68,14 @@ test('a dry run says what it would do, and does nothing', async (t) => {
 });
 
 test('one that nobody has a key for is refused in its row', async (t) => {
-    const {database, ask} = await setUp(t, []);
-    const {id} = await ask('POST', '/api/sync/vapi');
-    const ended = () => database.row("SELECT status, errors FROM reconcile_runs WHERE id = $1 AND status = 'failed'", [id]);
-    await until('the refusal', ended, PATIENCE_MS);
-    assert.match((await ended()).errors[0], /VAPI_API_KEY/);
+    const livekit = {LIVEKIT_API_KEY: 'key', LIVEKIT_API_SECRET: 'a-secret-of-thirty-two-letters-it-is'};
+    const {database, ask} = await setUp(t, [], {HOOKLINE_API_TOKENS: `ops:${TOKEN}`, ...livekit});
+    for (const [provider, setting] of [['vapi', 'VAPI_API_KEY'], ['livekit', 'LIVEKIT_URL']]) {
+        const {id} = await ask('POST', `/api/sync/${provider}`);
+        const ended = () => database.row("SELECT status, errors FROM reconcile_runs WHERE id = $1 AND status = 'failed'", [id]);
+        await until('the refusal', ended, PATIENCE_MS);
+        assert.match((await ended()).errors[0], new RegExp(`cannot be asked: set ${setting}$`));
+    }
 });
 
 test('one that is under way is canceled, and what it has done stays', async (t) => {

@@ -221,25 +221,31 @@ static const char STATUS[] =
     " calls AS (SELECT provider, count(*) AS n, count(*) FILTER (WHERE status IN ('pending', 'active')) AS open"
     " FROM looked_at GROUP BY provider), whole AS (SELECT count(*) <= " MOST_COUNTED " AS counted FROM looked_at)"
     " SELECT json_build_object('at', now(), 'providers', json_agg(json_build_object('provider', p.name,"
-    " 'in_sync', coalesce(last.clean AND coalesce(coverage.missing, 0) = 0, false),"
+    " 'in_sync', CASE WHEN p.has_api THEN coalesce(last.clean AND coalesce(coverage.missing, 0) = 0, false) END,"
     " 'here', CASE WHEN whole.counted THEN json_build_object('calls', coalesce(calls.n, 0),"
     " 'open', coalesce(calls.open, 0)) END,"
     " 'there', CASE WHEN last.run IS NOT NULL THEN json_build_object('calls', last.calls, 'missing_here', last.created,"
     " 'different_here', last.updated, 'rows', last.seen) END,"
     " 'last_run', last.run, 'queued', busy.queued, 'running', busy.running, 'lag_seconds', coverage.lag,"
     " 'coverage', coalesce(coverage.list, '[]')) ORDER BY p.name))::text"
-    " FROM unnest($1::text[]) AS p (name) CROSS JOIN whole LEFT JOIN calls ON calls.provider = p.name"
+    " FROM unnest($1::text[], $2::boolean[]) AS p (name, has_api) CROSS JOIN whole LEFT JOIN calls ON calls.provider = "
+    "p.name"
     " CROSS JOIN LATERAL " COVERAGE " CROSS JOIN LATERAL " NOW_WAITING " LEFT JOIN LATERAL " LAST_RUN " ON true";
 
 bool sync_status(api_call_t *c, api_db_t *db)
 {
-    buf_t names = BUF_EMPTY;
-    const char *value;
+    buf_t names = BUF_EMPTY, have_api = BUF_EMPTY;
+    const char *values[2];
 
-    for (size_t i = 0; i < PROVIDER_COUNT; i++)
+    for (size_t i = 0; i < PROVIDER_COUNT; i++) {
         buf_printf(&names, "%s%s", i ? "," : "{", PROVIDERS[i]->name);
+        buf_printf(&have_api, "%s%s", i ? "," : "{", PROVIDERS[i]->remote ? "t" : "f");
+    }
     buf_addc(&names, '}');
-    value = arena_dup(c->arena, buf_str(&names)).base;
+    buf_addc(&have_api, '}');
+    values[0] = arena_dup(c->arena, buf_str(&names)).base;
+    values[1] = arena_dup(c->arena, buf_str(&have_api)).base;
     buf_clear(&names);
-    return db_answer(db, c, 200, STATUS, &value, 1);
+    buf_clear(&have_api);
+    return db_answer(db, c, 200, STATUS, values, COUNT(values));
 }

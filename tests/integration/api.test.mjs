@@ -558,7 +558,7 @@ test('status says of every provider whether it is in sync, and why not', async (
     assert.deepEqual([vapi.in_sync, vapi.queued, vapi.running, vapi.last_run.status], [true, 1, 0, 'done']);
     assert.deepEqual(
         [agent.in_sync, agent.here, agent.there, agent.last_run, agent.lag_seconds, agent.coverage],
-        [false, {calls: 0, open: 0}, null, null, null, []],
+        [null, {calls: 0, open: 0}, null, null, null, []],
     );
     await database.client.query(`UPDATE reconcile_windows SET state = 'covered', error = NULL WHERE state = 'failed'`);
     assert.equal((await status()).teli.in_sync, true);

@@ -41,6 +41,14 @@ static void blame(run_t *r, const step_t *s, const char *why)
         (void)snprintf(s->window->error, sizeof(s->window->error), "%.190s", why);
 }
 
+/* What came is taken. If the step went with it, only the window would know, and would be covered by a run that goes on
+ * with its other steps. */
+static void lack(run_t *r, step_t *s, const char *why)
+{
+    blame(r, s, why);
+    s->lacking = true;
+}
+
 void run_fail_step(run_t *r, step_t *s, const char *why)
 {
     err_t err = {.code = ERR_NONE};
@@ -147,7 +155,7 @@ static bool is_nothing(const uint8_t hash[16])
 
 /* A list that leads back to where it was, or says the same page after page, would never end. A step of another kind is
  * only one too many. */
-static bool is_new(run_t *r, const step_t *parent, step_t *s, const uint8_t page_hash[16])
+static bool is_new(run_t *r, step_t *parent, step_t *s, const uint8_t page_hash[16])
 {
     bool goes_on = strcmp(parent->at.what, s->at.what) == 0;
     uint8_t hash[16];
@@ -155,18 +163,18 @@ static bool is_new(run_t *r, const step_t *parent, step_t *s, const uint8_t page
     if (goes_on)
         memcpy(s->before, page_hash, sizeof(s->before));
     if (goes_on && !is_nothing(page_hash) && memcmp(parent->before, page_hash, sizeof(s->before)) == 0) {
-        blame(r, parent, "the list repeats itself: the same page came twice in a row");
+        lack(r, parent, "the list repeats itself: the same page came twice in a row");
         return false;
     }
     step_hash(s, hash);
     if (seen_add(&r->steps, hash))
         return true;
     if (goes_on)
-        blame(r, parent, "the list leads back to a page that was read already");
+        lack(r, parent, "the list leads back to a page that was read already");
     return false;
 }
 
-static followers_t take_follows(run_t *r, const step_t *parent, const remote_page_t *page, const uint8_t page_hash[16])
+static followers_t take_follows(run_t *r, step_t *parent, const remote_page_t *page, const uint8_t page_hash[16])
 {
     followers_t out = {.count = 0};
     size_t n = 0;
@@ -274,7 +282,7 @@ static void take_page(run_t *r, step_t *s, const remote_page_t *page)
         report_skip(r->report, skip->reason, skip->id);
     s->unsettled = page->unsettled;
     if (page->lacks.base)
-        blame(r, s, page->lacks.base);
+        lack(r, s, page->lacks.base);
     keep_page(r, s, &h, page);
 }
 

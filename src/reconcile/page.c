@@ -367,7 +367,7 @@ static bool keep_follows(ledger_t *l, const ledger_page_t *page, err_t *err)
 
 static bool keep_mark(ledger_t *l, const step_t *s, err_t *err)
 {
-    if (!s->mark.base || !s->at.id.base || s->unsettled || l->options.dry)
+    if (!s->mark.base || !s->at.id.base || s->unsettled || s->lacking || l->options.dry)
         return true;
     ledger_params(l);
     ledger_text(l, str_from(l->options.provider));
@@ -383,6 +383,9 @@ static bool keep_mark(ledger_t *l, const step_t *s, err_t *err)
 /* False with ERR_BUSY: it is not there any more. */
 static bool take_out(ledger_t *l, const step_t *s, err_t *err)
 {
+    const char *sql = s->lacking ? "UPDATE public.reconcile_steps SET error = 'there is more than what it brought' "
+                                   "WHERE id = $1 RETURNING id"
+                                 : "DELETE FROM public.reconcile_steps WHERE id = $1 RETURNING id";
     PGresult *r;
     bool there;
 
@@ -390,7 +393,7 @@ static bool take_out(ledger_t *l, const step_t *s, err_t *err)
         return true;
     ledger_params(l);
     ledger_int(l, s->id);
-    r = ledger_query(l, "DELETE FROM public.reconcile_steps WHERE id = $1 RETURNING id", err);
+    r = ledger_query(l, sql, err);
     there = r && PQntuples(r) == 1;
     if (r && !there)
         err_set(err, ERR_BUSY, "the connection was lost while a step was being committed; the next run goes on there");

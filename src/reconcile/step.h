@@ -32,6 +32,7 @@ typedef struct step {
     bool asked;            /* a request that must not be made twice was made */
     bool once;             /* such a request is under way */
     bool unsettled;        /* what it brought is not what the mark stands for: that is not kept */
+    bool lacking;          /* there is more than what it brought: it stays, for a later run to ask once more */
     int tries;             /* in this run */
     int unreadable;        /* of those: answers that could not be read */
     int64_t not_before_us; /* mono clock */

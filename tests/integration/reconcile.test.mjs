@@ -331,6 +331,29 @@ describe('an API that is not well', () => {
         assert.deepEqual(counts(run), {created: COUNT, updated: 0, unchanged: 0});
     });
 
+    test('and is read to its end by the next run, whatever else that goes on with', async (t) => {
+        const {database, api, env} = await setUp(t, someCalls(10), {pageSize: 2});
+        const [sick] = api.calls;
+        api.misbehave = ({path, params}) => {
+            if (path.includes(sick.callSid)) return {status: 400};
+            if (path !== LIST || params.get('Page') !== '2') return null;
+            const back = new URLSearchParams(params);
+            back.set('Page', '1');
+            return {body: JSON.stringify({...JSON.parse(api.text(path, params)), next_page_uri: `${LIST}?${back}`})};
+        };
+        const range = ['--since', '2026-08-12T00:00:00Z', '--until', '2026-08-13T00:00:00Z']; // one window
+        assert.equal((await begin(env, 'reconcile', 'twilio', '--resource', 'calls', ...range).ended).code, 1);
+        assert.ok((await database.value('SELECT count(*)::int FROM voice_calls')) < 10);
+
+        // This API pays no heed to what is asked for: but for that day, nothing was said.
+        const isOfThen = (params) => [...params.values()].some((value) => value.startsWith('2026-08-1'));
+        const nothing = JSON.stringify({calls: [], next_page_uri: null});
+        api.misbehave = ({path, params}) => (path === LIST && !isOfThen(params) ? {body: nothing} : null);
+        const {code, stderr} = await begin(env, 'reconcile', 'twilio', '--resource', 'calls').ended;
+        assert.equal(code, 0, stderr);
+        assert.equal(await database.value('SELECT count(*)::int FROM voice_calls'), 10);
+    });
+
     test('401 ends the run, and says which setting to look at', async (t) => {
         const {database, api, env} = await setUp(t, calls);
         api.misbehave = () => ({status: 401});

@@ -55,9 +55,9 @@ typedef struct ledger_work {
 } ledger_work_t;
 
 bool ledger_watermark(ledger_t *l, const char *resource, int64_t *us, err_t *err); /* TIME_NONE: none yet */
-/* What earlier runs have left of it. Those within [since, until) are forgotten instead (TIME_NONE: none): they are
- * about to be planned anew. Those that the provider does not reach back to any more (before least_us) are refused. Of
- * too many those that touch are one, without steps: it begins anew. */
+/* What earlier runs have left of it, but for those within [since, until) (TIME_NONE: none), and what lives: they are
+ * planned anew, and forgotten by ledger_plan. Those that the provider does not reach back to any more (before least_us)
+ * are refused. Of too many those that touch are one, without steps: it begins anew. */
 typedef struct ledger_wish {
     const char *resource;
     int64_t since_us, until_us, least_us;
@@ -66,6 +66,7 @@ typedef struct ledger_wish {
 bool ledger_left(ledger_t *l, const ledger_wish_t *wish, ledger_work_t *out, err_t *err);
 /* New windows of a resource and what each begins with. */
 typedef struct ledger_plan {
+    const ledger_wish_t *wish; /* what it takes the place of */
     const char *resource;
     window_t **windows; /* get their ids */
     size_t n_windows;

@@ -77,9 +77,9 @@ static bool take_up(run_t *r, const ledger_work_t *work, window_t *w, err_t *err
     return ok;
 }
 
-static bool take_up_left(run_t *r, const remote_resource_t *resource, int64_t now_us, err_t *err)
+static ledger_wish_t wish_for(const run_t *r, const remote_resource_t *resource, int64_t now_us)
 {
-    ledger_wish_t wish = {
+    return (ledger_wish_t){
         .resource = resource->name,
         .since_us = r->o->since_us,
         .until_us = r->o->since_us == TIME_NONE   ? TIME_NONE
@@ -88,8 +88,12 @@ static bool take_up_left(run_t *r, const remote_resource_t *resource, int64_t no
         .least_us = resource->retention_us ? now_us - resource->retention_us : TIME_NONE,
         .all = r->o->by_hand,
     };
+}
+
+static bool take_up_left(run_t *r, const ledger_wish_t *wish, err_t *err)
+{
     ledger_work_t work;
-    bool ok = ledger_left(r->o->ledger, &wish, &work, err);
+    bool ok = ledger_left(r->o->ledger, wish, &work, err);
 
     for (size_t i = 0; i < work.n_windows; i++)
         run_add_window(r, work.windows[i]);
@@ -113,7 +117,8 @@ static window_t *window_of(const remote_resource_t *resource, const span_t *span
     return w;
 }
 
-static bool add_new(run_t *r, const remote_resource_t *resource, const plan_t *plan, err_t *err)
+static bool add_new(run_t *r, const remote_resource_t *resource, const ledger_wish_t *wish, const plan_t *plan,
+                    err_t *err)
 {
     steps_t steps = {.list = NULL};
     size_t first = r->n_windows;
@@ -128,6 +133,7 @@ static bool add_new(run_t *r, const remote_resource_t *resource, const plan_t *p
             begin_window(r, w, &steps);
     }
     made = (ledger_plan_t){
+        .wish = wish,
         .resource = resource->name,
         .windows = r->windows + first,
         .n_windows = plan->count,
@@ -150,13 +156,13 @@ static bool plan_resource(run_t *r, const remote_resource_t *resource, err_t *er
         .reach_us = r->o->reach_us,
         .overlap_us = r->o->overlap_us,
     };
+    ledger_wish_t left = wish_for(r, resource, wish.now_us);
     plan_t plan;
 
-    if (!take_up_left(r, resource, wish.now_us, err) ||
-        !ledger_watermark(r->o->ledger, resource->name, &wish.watermark_us, err))
+    if (!take_up_left(r, &left, err) || !ledger_watermark(r->o->ledger, resource->name, &wish.watermark_us, err))
         return false;
     plan_make(resource, &wish, &plan);
-    return add_new(r, resource, &plan, err);
+    return add_new(r, resource, &left, &plan, err);
 }
 
 /* The last one's steps come first off the agenda: so the resources go in backwards. */

@@ -35,19 +35,36 @@ bool ledger_watermark(ledger_t *l, const char *resource, int64_t *us, err_t *err
 
 /* ---- what is left ---- */
 
-/* Rooms that lived then do not now: such a pass begins anew. */
-static bool forget(ledger_t *l, const ledger_wish_t *w, err_t *err)
+/* What is planned anew: rooms that lived then do not now, and spans of which all is asked for. $3, $4, $5: since when,
+ * until when, and how far back the provider reaches. */
+#define PLANNED_ANEW "(from_at IS NULL OR (from_at >= $3 AND to_at <= $4 AND to_at >= coalesce($5, to_at)))"
+
+static void name_wish(ledger_t *l, const ledger_wish_t *w)
 {
     name_resource(l, w->resource);
     ledger_time(l, w->since_us);
     ledger_time(l, w->until_us);
     ledger_time(l, w->least_us);
+}
+
+/* With the plan, or not at all: until that is kept, nothing else says that they are not covered. */
+static bool forget(ledger_t *l, const ledger_wish_t *w, err_t *err)
+{
+    name_wish(l, w);
+    return ledger_do(l,
+                     "DELETE FROM public.reconcile_windows WHERE provider = $1 AND resource = $2 AND state IN "
+                     "('pending', 'failed') AND " PLANNED_ANEW,
+                     err);
+}
+
+static bool refuse(ledger_t *l, const ledger_wish_t *w, err_t *err)
+{
+    name_resource(l, w->resource);
+    ledger_time(l, w->least_us);
     return ledger_do(
         l,
-        "WITH old AS (UPDATE public.reconcile_windows SET state = 'refused', updated_at = now(), error = 'the provider "
-        "does not reach back so far any more' WHERE provider = $1 AND resource = $2 AND state = 'failed' AND to_at < "
-        "$5) DELETE FROM public.reconcile_windows WHERE provider = $1 AND resource = $2 AND state IN ('pending', "
-        "'failed') AND (from_at IS NULL OR (from_at >= $3 AND to_at <= $4 AND to_at >= coalesce($5, to_at)))",
+        "UPDATE public.reconcile_windows SET state = 'refused', updated_at = now(), error = 'the provider does not "
+        "reach back so far any more' WHERE provider = $1 AND resource = $2 AND state = 'failed' AND to_at < $3",
         err);
 }
 
@@ -78,14 +95,16 @@ static bool read_windows(ledger_t *l, const ledger_wish_t *w, ledger_work_t *out
 {
     PGresult *r;
 
-    name_resource(l, w->resource);
+    name_wish(l, w);
     ledger_int(l, w->all);
-    r = ledger_query(l,
-                     "SELECT id, (extract(epoch FROM from_at) * 1000000)::int8, (extract(epoch FROM to_at) * "
-                     "1000000)::int8, tries FROM public.reconcile_windows WHERE provider = $1 AND resource = $2 AND "
-                     "(state = 'pending' OR (state = 'failed' AND ($3 = 1 OR updated_at < now() - least(interval '10 "
-                     "s' * power(2, least(tries, 20)), interval '6 h')))) ORDER BY from_at, id",
-                     err);
+    r = ledger_query(
+        l,
+        "SELECT id, (extract(epoch FROM from_at) * 1000000)::int8, (extract(epoch FROM to_at) * "
+        "1000000)::int8, tries FROM public.reconcile_windows WHERE provider = $1 AND resource = $2 AND " PLANNED_ANEW
+        " IS NOT TRUE AND "
+        "(state = 'pending' OR (state = 'failed' AND ($6 = 1 OR updated_at < now() - least(interval '10 "
+        "s' * power(2, least(tries, 20)), interval '6 h')))) ORDER BY from_at, id",
+        err);
     if (!r)
         return false;
     out->n_windows = (size_t)PQntuples(r);
@@ -160,7 +179,7 @@ bool ledger_left(ledger_t *l, const ledger_wish_t *wish, ledger_work_t *out, err
     *out = (ledger_work_t){.windows = NULL};
     if (!ledger_open_transaction(l, err))
         return false;
-    ok = ledger_hold(l, err) && forget(l, wish, err) && join_left(l, wish, err) && read_windows(l, wish, out, err) &&
+    ok = ledger_hold(l, err) && refuse(l, wish, err) && join_left(l, wish, err) && read_windows(l, wish, out, err) &&
          (!out->n_windows || read_steps(l, out, err));
     return ledger_close_transaction(l, ok, err);
 }
@@ -280,7 +299,7 @@ bool ledger_plan(ledger_t *l, const ledger_plan_t *plan, err_t *err)
         return true;
     if (!ledger_open_transaction(l, err))
         return false;
-    ok = ledger_hold(l, err);
+    ok = ledger_hold(l, err) && forget(l, plan->wish, err);
     for (size_t i = 0; ok && i < plan->n_windows; i++)
         ok = add_window(l, plan->windows[i], err) && add_steps_of(l, plan->windows[i], plan, err);
     ok = ok && note_plan(l, plan, err);

@@ -354,6 +354,22 @@ describe('an API that is not well', () => {
         assert.equal(await database.value('SELECT count(*)::int FROM voice_calls'), 10);
     });
 
+    test('what an earlier run has left is forgotten only once it is planned anew', async (t) => {
+        const {database, env} = await setUp(t, []);
+        await database.rows(
+            `INSERT INTO reconcile_windows (provider, resource, from_at, to_at, state, tries)
+             VALUES ('twilio', 'calls', '2026-08-12', '2026-08-13', 'failed', 1)`,
+        );
+        await database.rows(`CREATE FUNCTION full_up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'full up'; END $$`);
+        await database.rows('CREATE TRIGGER full_up BEFORE INSERT ON reconcile_windows EXECUTE FUNCTION full_up()');
+        const left = `SELECT count(*)::int FROM reconcile_windows WHERE state = 'failed'`;
+        assert.equal((await reconcile(env, '--resource', 'calls')).code, 1);
+        assert.equal(await database.value(left), 1);
+        await database.rows('DROP TRIGGER full_up ON reconcile_windows');
+        assert.equal((await reconcile(env, '--resource', 'calls')).code, 0);
+        assert.equal(await database.value(left), 0);
+    });
+
     test('401 ends the run, and says which setting to look at', async (t) => {
         const {database, api, env} = await setUp(t, calls);
         api.misbehave = () => ({status: 401});

@@ -26,6 +26,7 @@ struct pg {
     buf_t settings_sql; /* NUL-terminated */
     const char *often[MOST_OFTEN];
     size_t n_often;
+    bool lost; /* an exchange was broken off: what comes next over it would answer an earlier question */
 };
 
 /* Waits for the socket (POLLIN, POLLOUT). False at the deadline, or when all has to end. */
@@ -95,12 +96,13 @@ static PGresult *next_result(pg_t *pg, int64_t deadline_us, bool *ok)
 static PGresult *run(pg_t *pg, int sent, int64_t deadline_us)
 {
     PGresult *last = NULL, *r;
-    bool ok = sent && flush(pg, deadline_us);
+    bool ok = sent && !pg->lost && flush(pg, deadline_us);
 
     while (ok && (r = next_result(pg, deadline_us, &ok))) {
         PQclear(last);
         last = r;
     }
+    pg->lost = pg->lost || !ok;
     if (ok && last && (PQresultStatus(last) == PGRES_COMMAND_OK || PQresultStatus(last) == PGRES_TUPLES_OK))
         return last;
     PQclear(last);
@@ -244,7 +246,7 @@ int pg_socket(const pg_t *pg)
 
 bool pg_is_alive(pg_t *pg)
 {
-    return PQconsumeInput(pg->conn) && PQstatus(pg->conn) == CONNECTION_OK;
+    return !pg->lost && PQconsumeInput(pg->conn) && PQstatus(pg->conn) == CONNECTION_OK;
 }
 
 static bool send_statement(pg_t *pg, statement_t s, const batch_t *batch)
@@ -279,7 +281,7 @@ static fault_t read_error(const PGresult *r, pg_error_t *error)
     return sqlstate_fault(state, PQresultErrorField(r, PG_DIAG_CONSTRAINT_NAME));
 }
 
-fault_t pg_commit(pg_t *pg, const batch_t *batch, pg_error_t *error)
+static fault_t commit(pg_t *pg, const batch_t *batch, pg_error_t *error)
 {
     int64_t deadline_us = clock_mono_us() + pg->options.statement_timeout_us + SILENCE_GRACE_US;
     fault_t fault = FAULT_NONE;
@@ -310,6 +312,14 @@ fault_t pg_commit(pg_t *pg, const batch_t *batch, pg_error_t *error)
     return PQexitPipelineMode(pg->conn) ? fault : FAULT_CONNECT;
 }
 
+fault_t pg_commit(pg_t *pg, const batch_t *batch, pg_error_t *error)
+{
+    fault_t fault = commit(pg, batch, error);
+
+    pg->lost = pg->lost || PQpipelineStatus(pg->conn) != PQ_PIPELINE_OFF;
+    return fault;
+}
+
 static int64_t query_deadline_us(const pg_t *pg)
 {
     return clock_mono_us() + pg->options.statement_timeout_us + SILENCE_GRACE_US;
@@ -319,8 +329,9 @@ static PGresult *or_say_why(const pg_t *pg, PGresult *r, err_t *err)
 {
     char line[200];
 
+    first_line(PQerrorMessage(pg->conn), line);
     if (!r)
-        err_set(err, ERR_STORE_DOWN, "%s", first_line(PQerrorMessage(pg->conn), line));
+        err_set(err, ERR_STORE_DOWN, "%s", line[0] ? line : "the database does not answer");
     return r;
 }
 
@@ -377,13 +388,15 @@ PGresult *pg_ask(pg_t *pg, const char *sql, const char *const *values, int count
 {
     int64_t deadline_us = clock_mono_us() + pg->options.statement_timeout_us + SILENCE_GRACE_US;
     PGresult *last = NULL, *r;
-    bool ok = PQsendQueryParams(pg->conn, sql, count, NULL, values, NULL, NULL, 0) && flush(pg, deadline_us);
+    bool ok =
+        !pg->lost && PQsendQueryParams(pg->conn, sql, count, NULL, values, NULL, NULL, 0) && flush(pg, deadline_us);
 
     *error = (pg_error_t){.sqlstate = "", .message = "the connection to the database was lost"};
     while (ok && (r = next_result(pg, deadline_us, &ok))) {
         PQclear(last);
         last = r;
     }
+    pg->lost = pg->lost || !ok;
     if (ok && last && (PQresultStatus(last) == PGRES_COMMAND_OK || PQresultStatus(last) == PGRES_TUPLES_OK))
         return last;
     if (ok && last)

@@ -25,7 +25,7 @@ typedef struct pg_options {
 pg_t *pg_open(const pg_options_t *options, err_t *err);
 void pg_close(pg_t *pg);       /* NULL is fine */
 int pg_socket(const pg_t *pg); /* readable while idle: call pg_is_alive */
-bool pg_is_alive(pg_t *pg);
+bool pg_is_alive(pg_t *pg);    /* false, too, once something was waited for in vain: it is to be closed */
 
 /* One transaction. FAULT_NONE: committed. Else nothing of it is stored (or, after FAULT_CONNECT, it is not known), and
  * err says what PostgreSQL said: for logs, sqlstate and table only; for a dead letter, detail has the message too. */

@@ -5,9 +5,11 @@ import {mkdtempSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {test} from 'node:test';
+import {setTimeout as sleep} from 'node:timers/promises';
 import {phoneNumber, twilioCall} from './lib/calls.mjs';
 import {createDatabase} from './lib/database.mjs';
 import {SANITIZED, startHookline} from './lib/hookline.mjs';
+import {proxyTo} from './lib/proxy.mjs';
 import {startTwilioApi} from './lib/twilio_api.mjs';
 import {inTurn, until} from './lib/wait.mjs';
 
@@ -125,4 +127,23 @@ test('one that is asked for while the schedule makes its own comes next, not whe
     assert.deepEqual([await status(own), await status(id)], ['running', 'queued']);
     release(null);
     await until('its end', async () => (await status(id)) === 'done', PATIENCE_MS);
+});
+
+test('one that is asked for after the database was silent for longer than anybody waits', async (t) => {
+    const database = await createDatabase();
+    const proxy = await proxyTo(database.url);
+    t.after(() => inTurn(proxy.close, database.drop));
+    const {ask} = await setUp(t, [], {
+        DATABASE_URL: proxy.url,
+        HOOKLINE_API_TOKENS: `ops:${TOKEN}`,
+        HOOKLINE_STATEMENT_TIMEOUT: 1,
+    });
+    await sleep(2_000); // it has looked for runs, over the connection that it looks over
+    proxy.hold();
+    await sleep(5_000);
+    proxy.release();
+    await until('the API has its database again', () => ask('GET', '/api/sync/runs').catch(() => null), PATIENCE_MS);
+    const {id} = await ask('POST', `/api/sync/twilio?${RANGE}`);
+    const status = () => database.value('SELECT status FROM reconcile_runs WHERE id = $1', [id]);
+    await until('the run is made', async () => (await status()) === 'done', 2 * PATIENCE_MS);
 });

@@ -14,7 +14,9 @@ static int64_t begin_of(const remote_resource_t *r, const plan_wish_t *w)
 {
     if (w->since_us != TIME_NONE)
         return w->since_us;
-    return w->watermark_us != TIME_NONE ? w->watermark_us - plan_overlap_us(r, w->overlap_us) : w->now_us - w->reach_us;
+    if (w->watermark_us == TIME_NONE)
+        return w->now_us - w->reach_us;
+    return (w->watermark_us < w->now_us ? w->watermark_us : w->now_us) - plan_overlap_us(r, w->overlap_us);
 }
 
 static void add(plan_t *out, int64_t from_us, int64_t to_us, bool refused)
@@ -33,11 +35,14 @@ static void cut(plan_t *out, const remote_resource_t *r, int64_t from_us, int64_
         add(out, at, at + length < to_us ? at + length : to_us, false);
 }
 
-/* Of a pass into the past it says nothing; one that leaves no gap moves it. */
+/* Of a pass into the past it says nothing, nor of a first one that goes back less far than is set; one that leaves no
+ * gap moves it – back, where a clock was ahead. */
 static int64_t watermark_after(const plan_wish_t *w, int64_t from_us, int64_t to_us)
 {
     if (w->watermark_us == TIME_NONE)
-        return w->until_us == TIME_NONE ? to_us : TIME_NONE;
+        return w->until_us == TIME_NONE && from_us <= w->now_us - w->reach_us ? to_us : TIME_NONE;
+    if (w->watermark_us > w->now_us)
+        return w->since_us == TIME_NONE && to_us == w->now_us ? to_us : TIME_NONE;
     return from_us <= w->watermark_us && to_us > w->watermark_us ? to_us : TIME_NONE;
 }
 

@@ -121,6 +121,26 @@ static void test_a_pass_into_the_past_does_not_move_the_watermark(void **state)
     assert_int_equal(plan_of(&CALLS, NOW - 9 * DAY, NOW - 8 * DAY, TIME_NONE).watermark_us, TIME_NONE);
 }
 
+/* Who tries it over an hour first, and then lets it be made by the schedule, wants all of it. */
+static void test_a_first_pass_over_less_does_not_stand_for_the_whole(void **state)
+{
+    (void)state;
+    assert_int_equal(plan_of(&CALLS, NOW - DAY, TIME_NONE, TIME_NONE).watermark_us, TIME_NONE);
+    assert_int_equal(plan_of(&CALLS, NOW - 7 * DAY, TIME_NONE, TIME_NONE).watermark_us, NOW);
+    assert_int_equal(plan_of(&CALLS, NOW - 8 * DAY, TIME_NONE, TIME_NONE).watermark_us, NOW);
+}
+
+/* Whose clock was far ahead when it was set: until then nothing would be asked for. */
+static void test_a_watermark_of_the_future_is_taken_back(void **state)
+{
+    plan_t p = plan_of(&CALLS, TIME_NONE, TIME_NONE, NOW + 300 * DAY);
+
+    (void)state;
+    check_spans(&p, NOW - CALLS.overlap_us, NOW);
+    assert_int_equal(p.watermark_us, NOW);
+    assert_int_equal(plan_of(&CALLS, NOW - 9 * DAY, NOW - 8 * DAY, NOW + DAY).watermark_us, TIME_NONE);
+}
+
 static void test_nothing_to_do_is_no_span(void **state)
 {
     (void)state;
@@ -157,6 +177,8 @@ int main(void)
         cmocka_unit_test(test_however_long_there_are_not_too_many),
         cmocka_unit_test(test_a_list_without_windows_is_walked_once),
         cmocka_unit_test(test_a_pass_into_the_past_does_not_move_the_watermark),
+        cmocka_unit_test(test_a_first_pass_over_less_does_not_stand_for_the_whole),
+        cmocka_unit_test(test_a_watermark_of_the_future_is_taken_back),
         cmocka_unit_test(test_nothing_to_do_is_no_span),
         cmocka_unit_test(test_the_future_is_not_asked_for),
         cmocka_unit_test(test_what_lives_now_has_no_window),

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MOST_DENIED 32
+
 static const char *name_of(const step_t *s)
 {
     return s->window ? s->window->resource : "a call without an end";
@@ -341,6 +343,7 @@ static void read_answer(run_t *r, step_t *s, answer_t *a)
         return;
     }
     r->heard = true;
+    r->denied = 0;
     if (page.gone) {
         take_gone(r, s, a->arena);
     } else if (s->n_calls && r->remote->forgets_ended) {
@@ -395,7 +398,15 @@ static void describe(const answer_t *a, const step_t *s, char out[300])
                        s->tries > 1 ? ", again and again" : "");
 }
 
-/* A list is never gone; and where lists are given, one call that is not is somebody else's. */
+/* Where lists are given, one object that is not is somebody else's; very many in a row are what the key may not do. */
+static bool is_denied_alone(run_t *r, const step_t *s, const answer_t *a)
+{
+    if (!a->came || a->response.status != 403)
+        return false;
+    return s->n_calls || (s->at.id.base && r->heard && ++r->denied < MOST_DENIED);
+}
+
+/* A list is never gone. */
 static verdict_t judge(run_t *r, step_t *s, const answer_t *a, int64_t *again_us)
 {
     outcome_t outcome = {
@@ -409,8 +420,7 @@ static verdict_t judge(run_t *r, step_t *s, const answer_t *a, int64_t *again_us
     int64_t now_us = r->o->transport->now_us(r->o->transport->ctx);
     verdict_t verdict = manners_judge(&r->manners, &outcome, now_us, clock_wall_us(), again_us);
 
-    if ((verdict == VERDICT_GONE && !s->at.id.base) ||
-        (verdict == VERDICT_RUN && a->response.status == 403 && s->n_calls) ||
+    if ((verdict == VERDICT_GONE && !s->at.id.base) || (verdict == VERDICT_RUN && is_denied_alone(r, s, a)) ||
         (!a->came && a->err.code == ERR_TOO_LARGE))
         return VERDICT_STEP;
     return !a->came && a->err.code == ERR_CONFIG ? VERDICT_RUN : verdict;

@@ -20,6 +20,7 @@ typedef struct world {
     /* the transport */
     int64_t now_us, answer_us;                         /* after which an answer comes */
     void (*script)(str_t url, int count, answer_t *a); /* fills in status, body … */
+    buf_t body;                                        /* the script's own */
     bool silent;                                       /* nothing is answered, and after a while it is told to stop */
     int requests, received, most_in_flight;
     answer_t *answers[MOST];
@@ -940,6 +941,53 @@ static void test_an_id_that_the_provider_does_not_take_is_counted_and_no_error_o
     assert_string_equal(report.skips[0].reason, "id_not_taken");
 }
 
+static void one_detail_is_anothers(str_t url, int count, answer_t *a)
+{
+    (void)count;
+    if (is_url(url, "list//"))
+        say(a, "{\"items\": [{\"id\": \"a\"}], \"next\": \"2\", \"details\": [{\"id\": \"a\"}, {\"id\": \"b\"}]}");
+    else if (is_url(url, "list//2"))
+        say(a, "{\"items\": [{\"id\": \"c\"}]}");
+    else if (is_url(url, "detail/a/"))
+        a->response.status = 403;
+    else if (is_url(url, "detail/b/"))
+        say(a, "{\"items\": [{\"id\": \"b\"}]}");
+}
+
+/* It would be asked about first by every run from then on. */
+static void test_nor_does_one_detail_that_is_not_given_keep_the_others_from_being_read(void **state)
+{
+    (void)state;
+    reset();
+    assert_int_equal(run_with(one_detail_is_anothers, NULL), RUN_FAILED);
+    assert_int_equal(w.deliveries, 3);
+    assert_int_equal(w.failed_steps, 1);
+    assert_int_equal(w.failed, 1);
+    assert_true(has_error("detail a: the provider answers 403"));
+}
+
+static void no_detail_is_given(str_t url, int count, answer_t *a)
+{
+    (void)count;
+    if (is_url(url, "list//"))
+        a->response.body = arena_dup(a->arena, buf_str(&w.body));
+    else
+        a->response.status = 403;
+}
+
+static void test_but_a_key_that_may_read_none_is_said_to_be_so(void **state)
+{
+    (void)state;
+    reset();
+    for (int i = 0; i < 100; i++)
+        buf_printf(&w.body, "%s{\"id\": \"%d\"}", i ? ", " : "{\"details\": [", i);
+    buf_add(&w.body, STR("]}"));
+    assert_int_equal(run_with(no_detail_is_given, NULL), RUN_FAILED);
+    assert_true(w.requests < 50);
+    assert_true(has_error("Made Up answers 403: check MADE_UP_API_KEY, and what that key may do"));
+    buf_clear(&w.body);
+}
+
 static void test_who_asks_for_one_resource_gets_that_one(void **state)
 {
     (void)state;
@@ -998,6 +1046,10 @@ int main(void)
         cmocka_unit_test(test_where_no_list_is_given_nothing_is_concluded_of_any_call),
         cmocka_unit_test(test_one_call_that_is_not_given_does_not_keep_others_from_being_asked_about),
         cmocka_unit_test(test_an_id_that_the_provider_does_not_take_is_counted_and_no_error_of_every_run),
+}
+
+        cmocka_unit_test(test_nor_does_one_detail_that_is_not_given_keep_the_others_from_being_read),
+        cmocka_unit_test(test_but_a_key_that_may_read_none_is_said_to_be_so),
         cmocka_unit_test(test_who_asks_for_one_resource_gets_that_one),
         cmocka_unit_test(test_it_stops_when_told_and_leaves_its_windows),
     };

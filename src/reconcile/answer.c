@@ -305,6 +305,7 @@ static void take_gone(run_t *r, step_t *s, arena_t *a)
         infer_gone(r, &h, &s->calls[0]);
     else
         report_skip(r->report, "gone", s->at.id);
+    s->unsettled = true; /* what is listed may be there by the next run */
     keep_page(r, s, &h, &nothing);
 }
 

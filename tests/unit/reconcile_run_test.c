@@ -33,6 +33,7 @@ typedef struct world {
     size_t n_left_steps;
     const char *known_mark;
     err_code_t commit_fails;
+    int marks;
     int commits, commits_meanwhile; /* of those, while another request was under way */
     int restarts, asked_once, failed_steps, renewals;
     size_t planned, covered, failed;
@@ -145,6 +146,7 @@ bool ledger_commit(ledger_t *l, ledger_page_t *page, err_t *err)
     if (w.commit_fails != ERR_NONE)
         return err_set(err, w.commit_fails, "it was made to fail");
     w.commits++;
+    w.marks += page->step->mark.base && !page->step->unsettled;
     w.commits_meanwhile += w.requests > w.received;
     w.deliveries += page->n_deliveries;
     page->touched = arena_alloc(page->arena, (page->n_deliveries + 1) * sizeof(*page->touched));
@@ -988,6 +990,25 @@ static void test_but_a_key_that_may_read_none_is_said_to_be_so(void **state)
     buf_clear(&w.body);
 }
 
+static void a_detail_is_gone(str_t url, int count, answer_t *a)
+{
+    (void)count;
+    if (is_url(url, "list//"))
+        say(a, "{\"details\": [{\"id\": \"a\", \"mark\": \"1\"}]}");
+    else
+        a->response.status = 404;
+}
+
+/* A list may know it before the rest of the provider does. */
+static void test_what_is_listed_and_not_there_is_asked_for_again_by_the_next_run(void **state)
+{
+    (void)state;
+    reset();
+    assert_int_equal(run_with(a_detail_is_gone, NULL), RUN_DONE);
+    assert_int_equal(w.commits, 2);
+    assert_int_equal(w.marks, 0);
+}
+
 static void test_who_asks_for_one_resource_gets_that_one(void **state)
 {
     (void)state;
@@ -1050,6 +1071,7 @@ int main(void)
 
         cmocka_unit_test(test_nor_does_one_detail_that_is_not_given_keep_the_others_from_being_read),
         cmocka_unit_test(test_but_a_key_that_may_read_none_is_said_to_be_so),
+        cmocka_unit_test(test_what_is_listed_and_not_there_is_asked_for_again_by_the_next_run),
         cmocka_unit_test(test_who_asks_for_one_resource_gets_that_one),
         cmocka_unit_test(test_it_stops_when_told_and_leaves_its_windows),
     };

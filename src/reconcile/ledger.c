@@ -115,7 +115,7 @@ bool ledger_plain(ledger_t *l, const char *sql, err_t *err)
 
 bool ledger_open_transaction(ledger_t *l, err_t *err)
 {
-    return ledger_connect(l, err) && ledger_plain(l, "BEGIN", err);
+    return ledger_connect(l, err) && pg_begin(l->pg, err);
 }
 
 bool ledger_close_transaction(ledger_t *l, bool ok, err_t *err)

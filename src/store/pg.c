@@ -384,6 +384,19 @@ PGresult *pg_query_often(pg_t *pg, const char *sql, const params_t *p, err_t *er
     return or_say_why(pg, run(pg, sent, query_deadline_us(pg)), err);
 }
 
+static bool do_query(pg_t *pg, const char *sql, err_t *err)
+{
+    PGresult *r = pg_query(pg, sql, NULL, err);
+
+    PQclear(r);
+    return r != NULL;
+}
+
+bool pg_begin(pg_t *pg, err_t *err)
+{
+    return do_query(pg, "BEGIN", err) && (!pg->options.pooled || do_query(pg, pg->settings_sql.base, err));
+}
+
 PGresult *pg_ask(pg_t *pg, const char *sql, const char *const *values, int count, pg_error_t *error)
 {
     int64_t deadline_us = clock_mono_us() + pg->options.statement_timeout_us + SILENCE_GRACE_US;

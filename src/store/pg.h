@@ -43,5 +43,8 @@ PGresult *pg_query(pg_t *pg, const char *sql, const params_t *p, err_t *err);
 PGresult *pg_query_often(pg_t *pg, const char *sql, const params_t *p, err_t *err);
 /* The same with parameters as text (NULL: NULL). error: sqlstate "" when the connection is gone, or silent. */
 PGresult *pg_ask(pg_t *pg, const char *sql, const char *const *values, int count, pg_error_t *error);
+/* BEGIN; behind a pooler with the settings that a session has otherwise. What follows is the caller's, to its COMMIT.
+ */
+bool pg_begin(pg_t *pg, err_t *err);
 
 #endif

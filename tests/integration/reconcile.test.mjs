@@ -8,6 +8,7 @@ import {phoneNumber, twilioCall} from './lib/calls.mjs';
 import {createDatabase} from './lib/database.mjs';
 import {BIN, hooklineEnv, runHookline, SANITIZED, SECRETS, startHookline} from './lib/hookline.mjs';
 import {assertSameRows, rowsByCall} from './lib/rows.mjs';
+import {startBouncer} from './lib/pgbouncer.mjs';
 import {send} from './lib/send.mjs';
 import {LIST, startTwilioApi} from './lib/twilio_api.mjs';
 import {inTurn, until} from './lib/wait.mjs';
@@ -210,6 +211,21 @@ describe('webhooks that never came', () => {
         const {code, stderr} = await reconcile(env);
         assert.equal(code, 0, stderr);
         await assertFacts(database, wanted);
+    });
+
+    test('two at once through PgBouncer in transaction mode, too, and the rows are the same', async (t) => {
+        const {database, api, env} = await setUp(t, calls);
+        const bouncer = await startBouncer(database.url);
+        t.after(bouncer.stop);
+        const pooled = {...env, DATABASE_URL: bouncer.url, HOOKLINE_DATABASE_POOLED: 1};
+        api.misbehave = () => ({delayMs: 30});
+        const runs = [begin(pooled, 'reconcile', 'twilio', ...RANGE), begin(pooled, 'reconcile', 'twilio', ...RANGE)];
+        const ends = await Promise.all(runs.map(({ended}) => ended));
+        assert.deepEqual(ends.map(({code}) => code).sort(), [0, 1], JSON.stringify(ends));
+        await assertFacts(database, wanted);
+        api.misbehave = () => null;
+        const again = await reconcile(pooled);
+        assert.deepEqual([again.code, counts(again)], [0, {created: 0, updated: 0, unchanged: COUNT}]);
     });
 
     test('by themselves, while it serves; of two on one database one runs', async (t) => {

@@ -1067,8 +1067,6 @@ int main(void)
         cmocka_unit_test(test_where_no_list_is_given_nothing_is_concluded_of_any_call),
         cmocka_unit_test(test_one_call_that_is_not_given_does_not_keep_others_from_being_asked_about),
         cmocka_unit_test(test_an_id_that_the_provider_does_not_take_is_counted_and_no_error_of_every_run),
-}
-
         cmocka_unit_test(test_nor_does_one_detail_that_is_not_given_keep_the_others_from_being_read),
         cmocka_unit_test(test_but_a_key_that_may_read_none_is_said_to_be_so),
         cmocka_unit_test(test_what_is_listed_and_not_there_is_asked_for_again_by_the_next_run),

@@ -30,7 +30,8 @@ static lease_t why_not(ledger_t *l, err_t *err)
     return lease;
 }
 
-static lease_t take_lease(ledger_t *l, int64_t every_us, err_t *err)
+/* whole: of all resources, from where the last one ended. Another takes no place of the schedule's next. */
+static lease_t take_lease(ledger_t *l, int64_t every_us, bool whole, err_t *err)
 {
     PGresult *r;
     bool ours;
@@ -45,10 +46,12 @@ static lease_t take_lease(ledger_t *l, int64_t every_us, err_t *err)
     ledger_text(l, str_from(l->options.provider));
     ledger_text(l, str_from(l->me));
     ledger_int(l, every_us);
+    ledger_int(l, whole);
     r = ledger_query(
         l,
         "UPDATE public.reconcile_state SET leased_by = $2, leased_until = clock_timestamp() + " LEDGER_LEASE
-        ", last_run_at = clock_timestamp(), updated_at = clock_timestamp() WHERE provider = $1 AND resource = '*' AND "
+        ", last_run_at = CASE WHEN $4 = 1 THEN clock_timestamp() ELSE last_run_at END, updated_at = clock_timestamp() "
+        "WHERE provider = $1 AND resource = '*' AND "
         "(leased_until IS NULL OR leased_until < clock_timestamp()) AND (last_run_at IS NULL OR last_run_at <= "
         "clock_timestamp() - $3 * interval '1 microsecond') RETURNING provider",
         err);
@@ -145,7 +148,7 @@ lease_t ledger_begin(ledger_t *l, int64_t every_us, const char *resource, int64_
         return LEASE_FAILED;
     if (l->options.dry)
         return take_queued(l, err);
-    lease = take_lease(l, every_us, err);
+    lease = take_lease(l, every_us, !resource && since_us == TIME_NONE && until_us == TIME_NONE, err);
     if (lease != LEASE_TAKEN)
         return lease;
     lease = begin_run(l, resource, since_us, until_us, err);

@@ -242,6 +242,15 @@ describe('webhooks that never came', () => {
         assert.ok(api.requests.every(({authorization}) => authorization.startsWith('Basic ')));
     });
 
+    test('one over a part by hand does not take the place of the schedule\'s next', async (t) => {
+        const {database, env} = await setUp(t, []);
+        const last = () => database.value("SELECT last_run_at FROM reconcile_state WHERE resource = '*'");
+        assert.equal((await reconcile(env, '--resource', 'calls')).code, 0);
+        assert.equal(await last(), null);
+        assert.equal((await begin(env, 'reconcile', 'twilio').ended).code, 0);
+        assert.ok(await last());
+    });
+
     test('the next begins where the last one ended, but for an overlap that can be set', async (t) => {
         const {database, api, env} = await setUp(t, []);
         const run = async (settings) => {

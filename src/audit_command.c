@@ -282,11 +282,13 @@ static void print_json(const audit_result_t *r)
 /* ---- the audit ---- */
 
 static _Atomic bool stop;
+static _Atomic int64_t end_us = INT64_MAX;
 
 static void on_signal(int number)
 {
     (void)number;
     atomic_store(&stop, true);
+    atomic_store(&end_us, 0);
 }
 
 /* A provider that was named and has no key could not be asked either. */
@@ -321,7 +323,8 @@ static int run(const request_t *q, const config_t *config)
                                .providers = providers,
                                .n_providers = choose_providers(q, providers),
                                .since_us = q->since_us,
-                               .stop = &stop};
+                               .stop = &stop,
+                               .end_us = &end_us};
     audit_result_t result;
     err_t err = {.code = ERR_NONE};
     int code = EXIT_UNKNOWN;

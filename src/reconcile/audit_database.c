@@ -9,6 +9,9 @@
 #define TEXT_OF_(x)         #x
 #define TEXT_OF(x)          TEXT_OF_(x)
 
+/* A page of what differs may be far to walk to in a large table: this is not a delivery's statement. */
+#define STATEMENT_US (300 * US_PER_S)
+
 /* ---- the connection ---- */
 
 static bool connect_again(audit_database_t *db, err_t *err)
@@ -26,7 +29,9 @@ bool audit_database_open(audit_database_t *db, const job_settings_t *s, const _A
 {
     *db = (audit_database_t){.options = {.conninfo = s->conninfo,
                                          .pooled = s->pooled,
-                                         .statement_timeout_us = s->statement_timeout_us,
+                                         .statement_timeout_us = s->statement_timeout_us > STATEMENT_US
+                                                                     ? s->statement_timeout_us
+                                                                     : STATEMENT_US,
                                          .end_us = end_us}};
     return connect_again(db, err);
 }

@@ -6,13 +6,12 @@
 #include "base/metrics.h"
 #include "reconcile/find.h"
 #include "reconcile/refusal.h"
+#include "reconcile/verdict.h"
 #include "store/batch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MOST_DENIED 32
 
 static const char *name_of(const step_t *s)
 {
@@ -343,8 +342,7 @@ static void read_answer(run_t *r, step_t *s, answer_t *a)
             run_fail_step(r, s, err.detail[0] ? err.detail : "the answer is not what was expected");
         return;
     }
-    r->heard = true;
-    r->denied = 0;
+    manners_heard(&r->manners);
     if (page.gone) {
         take_gone(r, s, a->arena);
     } else if (s->n_calls && r->remote->forgets_ended) {
@@ -399,41 +397,7 @@ static void describe(const answer_t *a, const step_t *s, char out[300])
                        s->tries > 1 ? ", again and again" : "");
 }
 
-/* Where lists are given, one object that is not is somebody else's; very many in a row are what the key may not do. */
-static bool is_denied_alone(run_t *r, const step_t *s, const answer_t *a)
-{
-    if (!a->came || a->response.status != 403)
-        return false;
-    return s->n_calls || (s->at.id.base && r->heard && ++r->denied < MOST_DENIED);
-}
-
-/* A list is never gone. */
-static verdict_t judge(run_t *r, step_t *s, const answer_t *a, int64_t *again_us)
-{
-    outcome_t outcome = {
-        .came = a->came,
-        .sent = a->sent,
-        .status = a->response.status,
-        .retry_after = a->came ? remote_field(&a->response, "retry-after") : STR_NONE,
-        .once = s->once,
-        .tries = ++s->tries,
-    };
-    int64_t now_us = r->o->transport->now_us(r->o->transport->ctx);
-    verdict_t verdict = manners_judge(&r->manners, &outcome, now_us, clock_wall_us(), again_us);
-
-    if ((verdict == VERDICT_GONE && !s->at.id.base) || (verdict == VERDICT_RUN && is_denied_alone(r, s, a)) ||
-        (!a->came && a->err.code == ERR_TOO_LARGE))
-        return VERDICT_STEP;
-    return !a->came && a->err.code == ERR_CONFIG ? VERDICT_RUN : verdict;
-}
-
-/* Of a call without an end: what it is called here the provider does not take for a name, and never will. It is in
- * nobody's way. Takes the step. */
-static bool is_no_name(const step_t *s, const answer_t *a)
-{
-    return s->n_calls == 1 && s->at.id.base && a->came && (a->response.status == 400 || a->response.status == 422);
-}
-
+/* Takes the step. */
 static void skip_unnamed(run_t *r, step_t *s)
 {
     report_skip(r->report, "id_not_taken", s->calls[0].id);
@@ -443,7 +407,7 @@ static void skip_unnamed(run_t *r, step_t *s)
 void run_take_answer(run_t *r, step_t *s, answer_t *a)
 {
     int64_t again_us = 0;
-    verdict_t verdict = judge(r, s, a, &again_us);
+    verdict_t verdict = verdict_of(&r->manners, s, a, r->o->transport->now_us(r->o->transport->ctx), &again_us);
     char why[300];
 
     count_request(r, a);
@@ -467,7 +431,7 @@ void run_take_answer(run_t *r, step_t *s, answer_t *a)
         end_run(r, s, a, verdict);
         break;
     case VERDICT_STEP:
-        if (is_no_name(s, a)) {
+        if (verdict_is_no_name(s, a)) {
             skip_unnamed(r, s);
             break;
         }

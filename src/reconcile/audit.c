@@ -207,7 +207,7 @@ static void look_at_stored(audit_t *d, const audit_stored_t *call)
 static const char *why_not_there(const candidate_t *c)
 {
     if (!c->answered)
-        return "not in the list; asked for by itself, there was no answer";
+        return "not in the list; asked for by itself, it was not given";
     return c->stored.open ? "still open here; not known there" : "deleted there";
 }
 

@@ -98,6 +98,12 @@ verdict_t manners_judge(manners_t *m, const outcome_t *o, int64_t mono_us, int64
     return when_they_say(m, o, mono_us, wall_us, again_us);
 }
 
+void manners_heard(manners_t *m)
+{
+    m->heard = true;
+    m->denied = 0;
+}
+
 bool manners_again(manners_t *m, int unreadable, int64_t mono_us, int64_t *again_us)
 {
     if (unreadable >= UNREADABLE_TRIES || m->retries >= MOST_RETRIES)

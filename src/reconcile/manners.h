@@ -12,6 +12,8 @@ typedef struct manners {
     int64_t pause_us;              /* the provider wants to hear nothing until then */
     int retries;                   /* of this run so far */
     int in_vain;                   /* requests in a row that were refused for now, or not answered at all */
+    bool heard;                    /* the API has told something: it is where it is looked for */
+    int denied;                    /* objects in a row that were not given, though others were */
 } manners_t;
 
 typedef enum {
@@ -38,6 +40,8 @@ int64_t manners_from_us(const manners_t *m);
 void manners_asked(manners_t *m, int64_t mono_us);
 /* again_us: of VERDICT_AGAIN, when. Counts retries, and pauses all when the provider says so. */
 verdict_t manners_judge(manners_t *m, const outcome_t *o, int64_t mono_us, int64_t wall_us, int64_t *again_us);
+/* An answer could be read. */
+void manners_heard(manners_t *m);
 /* For an answer that came whole and could not be read, the how manieth of its step: whether it is worth asking once
  * more. */
 bool manners_again(manners_t *m, int unreadable, int64_t mono_us, int64_t *again_us);

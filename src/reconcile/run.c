@@ -211,7 +211,7 @@ run_status_t run_make(const run_options_t *o, report_t *report)
     run_plan(&r);
     end_empty_windows(&r);
     work(&r);
-    if (r.heard && !r.over && !is_stopped(&r) && !o->resource && o->stale_us && r.remote->one) {
+    if (r.manners.heard && !r.over && !is_stopped(&r) && !o->resource && o->stale_us && r.remote->one) {
         run_add_stale(&r);
         work(&r);
     }

@@ -18,8 +18,6 @@ typedef struct run {
     size_t n_windows, windows_done;
     bool failed; /* a window is not covered */
     bool over;   /* nothing more can be done */
-    bool heard;  /* the API has told something: it is where it is looked for */
-    int denied;  /* objects in a row that were not given, though others were */
     int64_t began_us;
 } run_t;
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "reconcile/refusal.h"
+#include "reconcile/verdict.h"
 
 #include <string.h>
 
@@ -196,6 +197,7 @@ static void read_answer(walk_t *w, step_t *s, answer_t *a)
 
     remote_page_init(&page, a->arena);
     if (w->o.provider->remote->read(w->o.access, &s->at, &a->response, &page, &err)) {
+        manners_heard(&w->manners);
         take_page(w, s, &page);
         step_free(s);
     } else if (err.code == ERR_UNPARSABLE && manners_again(&w->manners, ++s->unreadable, now_us(w), &again_us)) {
@@ -215,27 +217,11 @@ static void refuse(walk_t *w, const answer_t *a, verdict_t verdict)
     w->refused = verdict == VERDICT_RUN;
 }
 
-/* A list is never gone; and where lists are given, one call that is not is somebody else's. */
-static verdict_t judge(walk_t *w, step_t *s, const answer_t *a, int64_t *again_us)
+/* Takes the step. */
+static void skip_unnamed(walk_t *w, step_t *s)
 {
-    outcome_t outcome = {
-        .came = a->came,
-        .sent = a->sent,
-        .status = a->response.status,
-        .retry_after = a->came ? remote_field(&a->response, "retry-after") : STR_NONE,
-        .tries = ++s->tries,
-    };
-    verdict_t verdict;
-
-    if (!a->came && a->err.code == ERR_TOO_LARGE)
-        return VERDICT_STEP;
-    if (!a->came && a->err.code == ERR_CONFIG)
-        return VERDICT_RUN;
-    verdict = manners_judge(&w->manners, &outcome, now_us(w), clock_wall_us(), again_us);
-    if ((verdict == VERDICT_GONE && !s->at.id.base) ||
-        (verdict == VERDICT_RUN && a->response.status == 403 && s->n_calls))
-        return VERDICT_STEP;
-    return verdict;
+    report_skip(w->o.report, "id_not_taken", s->calls[0].id);
+    step_free(s);
 }
 
 static void fail_answer(walk_t *w, step_t *s, const answer_t *a)
@@ -273,7 +259,7 @@ static void take_answer(walk_t *w, step_t *s, answer_t *a)
         arena_free(a->arena);
         return;
     }
-    verdict = judge(w, s, a, &again_us);
+    verdict = verdict_of(&w->manners, s, a, now_us(w), &again_us);
     switch (verdict) {
     case VERDICT_READ:
         read_answer(w, s, a);
@@ -291,7 +277,10 @@ static void take_answer(walk_t *w, step_t *s, answer_t *a)
         step_free(s);
         break;
     case VERDICT_STEP:
-        fail_answer(w, s, a);
+        if (verdict_is_no_name(s, a))
+            skip_unnamed(w, s);
+        else
+            fail_answer(w, s, a);
         break;
     }
     arena_free(a->arena);

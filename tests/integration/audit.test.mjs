@@ -251,6 +251,19 @@ describe('a call that is only here says why', () => {
         assert.deepEqual(of('vapi').only_here.map((e) => e.why), ['still open here; not known there']);
     });
 
+    test('its id is none that the provider takes, and the others can be told of all the same', async () => {
+        api.vapi = [vapiCall(1), vapiCall(2)];
+        await store();
+        api.vapi.pop();
+        api.fail = (url) => (url.pathname === `/call/${vapiId(2)}` ? [400, {message: 'id must be a UUID'}] : undefined);
+        const {code, result, of} = await audit(['--provider', 'vapi']);
+        assert.deepEqual([code, result.complete, of('vapi').status], [1, true, 'asked']);
+        assert.deepEqual(of('vapi').only_here.map((e) => [e.id, e.why]), [
+            [vapiId(2), 'not in the list; asked for by itself, it was not given'],
+        ]);
+        assert.deepEqual(of('vapi').skipped, {id_not_taken: 1});
+    });
+
     test('but one that the list has not, and its own address has, is compared', async () => {
         api.vapi = [vapiCall(1)];
         await store();
@@ -407,6 +420,17 @@ describe('a provider that cannot be asked', () => {
         assert.equal(code, 3);
         assert.equal(of('vapi').status, 'failed');
         assert.deepEqual(of('vapi').only_here, []);
+    });
+
+    test('in part: one object that is not given does not keep the others from being asked for', async () => {
+        api.twilio = [twilioCall(1), twilioCall(2), twilioCall(3)];
+        await store();
+        const denied = `/Calls/${twilioId(1)}/Events.json`;
+        api.fail = (url) => (url.pathname.endsWith(denied) ? [403, {code: 20003, status: 403}] : undefined);
+        const {code, of} = await audit(['--provider', 'twilio']);
+        assert.deepEqual([code, of('twilio').status, of('twilio').compared], [3, 'failed', 3]);
+        for (const n of [2, 3]) assert.ok(api.asked.some((line) => line.includes(`/Calls/${twilioId(n)}/Events.json`)), `${n}`);
+        assert.match(of('twilio').errors[0], /the provider answers 403/);
     });
 
     test('for want of a key is listed, and the others are compared', async () => {

@@ -1,8 +1,7 @@
 // The command line, as a newcomer types it.
 
 import assert from 'node:assert/strict';
-import {readFileSync, writeFileSync} from 'node:fs';
-import {mkdtempSync, rmSync} from 'node:fs';
+import {existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {after, before, describe, test} from 'node:test';
@@ -69,6 +68,16 @@ describe('help', () => {
         assert.match(stdout, /\| *`?HOOKLINE_LISTEN/);
         const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
         assert.ok(readme.includes(stdout.trim()), 'README.md does not hold it: paste the output of that command there');
+    });
+
+    test("README's links lead to a heading, or to a file", () => {
+        const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+        const anchorOf = (heading) => heading.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-');
+        const anchors = new Set([...readme.matchAll(/^#+ (.*)$/gm)].map(([, heading]) => anchorOf(heading)));
+        const links = [...readme.matchAll(/\]\((?!http)([^)]*)\)/g)].map(([, link]) => link);
+        assert.ok(links.length > 5);
+        const leads = (link) => (link.startsWith('#') ? anchors.has(link.slice(1)) : existsSync(join(ROOT, link.split('#')[0])));
+        assert.deepEqual(links.filter((link) => !leads(link)), []);
     });
 });
 
